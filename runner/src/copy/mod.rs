@@ -1,0 +1,7 @@
+//! Stage `copy`: everything that speaks to the target. A stream loads splits, one after the other, as bounded
+//! chunks; each chunk is committed together with its ledger row.
+//!
+//! Must not know: where rows come from and what happened to them before they became CSV bytes.
+
+pub mod error;
+pub mod message;

@@ -1,0 +1,29 @@
+//! `etl` moves tables into PostgreSQL-compatible databases as parallel `COPY` streams, through WebAssembly
+//! modules that the user wrote.
+//!
+//! # Layout
+//!
+//! | floor | modules | may import |
+//! |--:|---|---|
+//! | 0 nouns | [`schema`], [`position`], [`batch`], [`dialect`], [`reject`], [`counters`], [`memory`], [`units`] | std, arrow |
+//! | 1 stages | [`source`], [`split`], [`transform`], [`encode`], [`copy`] | floor 0 and themselves, never another stage |
+//! | 2 around | [`recipe`], `progress`, `report` | the stages' settings, floor 0 |
+//! | 3 path | `pipeline` and the loose files beside it | floors 0 to 2: the only place where two stages meet |
+//! | 4 door | the commands, exit codes, `main` | everything; nobody imports them |
+//!
+//! Start with `pipeline`: it shows the path of a row whole.
+
+pub mod batch;
+pub mod copy;
+pub mod counters;
+pub mod dialect;
+pub mod encode;
+pub mod memory;
+pub mod position;
+pub mod recipe;
+pub mod reject;
+pub mod schema;
+pub mod source;
+pub mod split;
+pub mod transform;
+pub mod units;

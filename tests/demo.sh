@@ -35,9 +35,4 @@ Look around:    PGPASSFILE=$PASSFILE psql -h 127.0.0.1 -p $PGPORT -U etl etl
 Run it again:   make demo          (nothing is loaded twice)
 Stop it:        make stop          (keeps the data)
 Remove it all:  tests/postgres.sh remove demo
-
-Look around:    PGPASSFILE=$PASSFILE psql -h 127.0.0.1 -p $PGPORT -U etl etl
-Run it again:   make demo          (nothing is loaded twice)
-Stop it:        make stop          (keeps the data)
-Remove it all:  tests/postgres.sh remove demo
 EOF

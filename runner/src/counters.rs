@@ -156,7 +156,11 @@ impl Live {
     /// A stream was opened on a node (+1) or closed (-1).
     pub fn stream(&self, node: usize, opened: bool) {
         let streams = &self.nodes[node].streams;
-        if opened { streams.fetch_add(1, Relaxed) } else { streams.fetch_sub(1, Relaxed) };
+        if opened {
+            streams.fetch_add(1, Relaxed)
+        } else {
+            streams.fetch_sub(1, Relaxed)
+        };
     }
 
     /// A chunk was committed through a node.
@@ -215,7 +219,10 @@ mod tests {
         let counts = Counts { read: 3, loaded: 3, written: 5, ..Counts::default() };
         live.committed(1, &Committed { counts, source_bytes: 7, copy_bytes: 8, blank: 1 });
         let now = live.snapshot();
-        assert_eq!((now.counts, now.chunks, now.source_bytes, now.copy_bytes, now.blank), (counts, 1, 7, 8, 1));
+        assert_eq!(
+            (now.counts, now.chunks, now.source_bytes, now.copy_bytes, now.blank),
+            (counts, 1, 7, 8, 1)
+        );
         assert_eq!(now.nodes, [(0, 0), (5, 1)]);
     }
 }

@@ -96,7 +96,7 @@ fn note(random: &mut Random, to: &mut impl Write) -> io::Result<()> {
         }
         3 => write!(to, "\"{}\n{} {}\"", random.pick(&WORDS), random.pick(&WORDS), random.pick(&WORDS)),
         _ => {
-            for _ in 0..4 {
+            for _ in 0..7 {
                 write!(to, "{} ", random.pick(&WORDS))?;
             }
             to.write_all(random.pick(&WORDS).as_bytes())

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::copy::message::{ChunkEnd, LineMap, Message};
+use crate::copy::message::{ChunkEnd, Message};
 use crate::counters::Counts;
 use crate::memory::Loan;
 use crate::position::Position;

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::reject::{Reject, Tally};
+
 /// Always: `read = loaded + filtered + rejected + skipped`, by the row of the source (a fan-out counts once).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -74,6 +76,7 @@ pub struct Live {
     started: Instant,
     spent_ns: [AtomicU64; Work::ALL.len()],
     counts: Mutex<Counts>,
+    rejects: Mutex<Tally>,
     nodes: Vec<NodeLive>,
     chunks: AtomicU64,
     source_bytes: AtomicU64,
@@ -132,6 +135,7 @@ impl Live {
             started,
             spent_ns: Default::default(),
             counts: Mutex::default(),
+            rejects: Mutex::default(),
             nodes: (0..nodes).map(|_| NodeLive::default()).collect(),
             chunks: AtomicU64::new(0),
             source_bytes: AtomicU64::new(0),
@@ -164,13 +168,22 @@ impl Live {
     }
 
     /// A chunk was committed through a node.
-    pub fn committed(&self, node: usize, chunk: &Committed) {
+    pub fn committed(&self, node: usize, chunk: &Committed, rejects: &[Reject]) {
+        if !rejects.is_empty() {
+            let mut tally = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
+            rejects.iter().for_each(|reject| tally.add(reject));
+        }
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner) += chunk.counts;
         self.nodes[node].rows.fetch_add(chunk.counts.written, Relaxed);
         self.chunks.fetch_add(1, Relaxed);
         self.source_bytes.fetch_add(chunk.source_bytes, Relaxed);
         self.copy_bytes.fetch_add(chunk.copy_bytes, Relaxed);
         self.blank.fetch_add(chunk.blank, Relaxed);
+    }
+
+    /// Committed rejects by reason.
+    pub fn rejects(&self) -> Tally {
+        self.rejects.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All of it now.
@@ -217,7 +230,7 @@ mod tests {
         let live = Live::new(Instant::now(), 2);
         live.stream(1, true);
         let counts = Counts { read: 3, loaded: 3, written: 5, ..Counts::default() };
-        live.committed(1, &Committed { counts, source_bytes: 7, copy_bytes: 8, blank: 1 });
+        live.committed(1, &Committed { counts, source_bytes: 7, copy_bytes: 8, blank: 1 }, &[]);
         let now = live.snapshot();
         assert_eq!(
             (now.counts, now.chunks, now.source_bytes, now.copy_bytes, now.blank),

@@ -55,17 +55,35 @@ impl ExitCode {
         match self {
             ExitCode::Done => "All rows are loaded, or were before.",
             ExitCode::Internal => "A mistake of `etl` itself. Please report it.",
-            ExitCode::Usage => "The command line, the recipe or the environment is wrong. Nothing was touched.",
-            ExitCode::Source => "The source is missing, unreadable or malformed as a whole. Chunks that were committed before stay; the same command continues once the source is mended.",
-            ExitCode::Module => "A module was refused, or failed while it ran. Chunks that were committed before stay.",
-            ExitCode::Target => "The target cannot be reached, refuses what is asked, or lacks space. Chunks that were committed before stay; the same command continues.",
-            ExitCode::RefusedRow => "The target refused a row. Its chunk was rolled back; chunks that were committed before stay.",
-            ExitCode::TooManyRejects => "More rows were rejected than `max_rejects` or `max_rejects_percent` allows. The chunk in hand was rolled back; chunks that were committed before stay.",
-            ExitCode::DoneWithRejects => "All rows are loaded but some, which ended as rejects within what the recipe allows.",
-            ExitCode::Drift => "Recipe, module, source or target changed since the run began. Nothing was touched: go back, or start over with `--fresh`.",
+            ExitCode::Usage => {
+                "The command line, the recipe or the environment is wrong. Nothing was touched."
+            }
+            ExitCode::Source => {
+                "The source is missing, unreadable or malformed as a whole. Chunks that were committed before stay; the same command continues once the source is mended."
+            }
+            ExitCode::Module => {
+                "A module was refused, or failed while it ran. Chunks that were committed before stay."
+            }
+            ExitCode::Target => {
+                "The target cannot be reached, refuses what is asked, or lacks space. Chunks that were committed before stay; the same command continues."
+            }
+            ExitCode::RefusedRow => {
+                "The target refused a row. Its chunk was rolled back; chunks that were committed before stay."
+            }
+            ExitCode::TooManyRejects => {
+                "More rows were rejected than `max_rejects` or `max_rejects_percent` allows. The chunk in hand was rolled back; chunks that were committed before stay."
+            }
+            ExitCode::DoneWithRejects => {
+                "All rows are loaded but some, which ended as rejects within what the recipe allows."
+            }
+            ExitCode::Drift => {
+                "Recipe, module, source or target changed since the run began. Nothing was touched: go back, or start over with `--fresh`."
+            }
             ExitCode::Busy => "Another `etl run` is at work on what is left. This one loaded nothing twice.",
             ExitCode::Problems => "`etl check` found problems. Nothing was touched.",
-            ExitCode::Interrupted => "Stopped by Ctrl-C or SIGTERM. No partial chunk; the same command continues.",
+            ExitCode::Interrupted => {
+                "Stopped by Ctrl-C or SIGTERM. No partial chunk; the same command continues."
+            }
         }
     }
 }

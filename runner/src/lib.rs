@@ -14,14 +14,20 @@
 //! Start with `pipeline`: it shows the path of a row whole.
 
 pub mod batch;
+pub mod chunk;
+pub mod cli;
 pub mod copy;
 pub mod counters;
 pub mod dialect;
 pub mod encode;
+pub mod exit_code;
 pub mod memory;
 pub mod position;
+pub mod progress;
+mod queue;
 pub mod recipe;
 pub mod reject;
+pub mod report;
 pub mod schema;
 pub mod source;
 pub mod split;

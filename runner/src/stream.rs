@@ -198,15 +198,19 @@ async fn open<'s>(
 
 impl Session {
     async fn connect(shared: &Arc<Shared>, table: usize) -> Result<Session, copy::error::Error> {
-        let mut last = None;
-        for _ in 0..shared.nodes.len() {
+        let mut tried = Tried { shared, nodes: Vec::new() };
+        loop {
             let place = Place::take(shared)?;
+            let node = place.node;
             match place.connect(table).await {
                 Ok(session) => return Ok(session),
-                Err(error) => last = Some(error),
+                Err(error) if tried.nodes.len() + 1 == shared.nodes.len() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(node = shared.nodes[node].name(), %error, "trying another node");
+                    tried.set_aside(node);
+                }
             }
         }
-        Err(last.unwrap_or_else(|| copy::error::Error::Bug("no node".into())))
     }
 
     fn link(&self) -> Link<'_> {
@@ -289,6 +293,26 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.shared.live.stream(self.node, false);
         lock(&self.shared.placement).release(self.node);
+    }
+}
+
+/// Nodes that a stream could not connect to just now: set aside until it found another one.
+struct Tried<'a> {
+    shared: &'a Shared,
+    nodes: Vec<usize>,
+}
+
+impl Tried<'_> {
+    fn set_aside(&mut self, node: usize) {
+        lock(&self.shared.placement).set_aside(node);
+        self.nodes.push(node);
+    }
+}
+
+impl Drop for Tried<'_> {
+    fn drop(&mut self) {
+        let mut placement = lock(&self.shared.placement);
+        self.nodes.iter().for_each(|node| placement.restore(*node));
     }
 }
 

@@ -38,6 +38,7 @@
 mod scan;
 mod state;
 mod tile;
+mod word;
 
 pub use scan::{Scanner, Summary};
 pub use state::{Effect, State};

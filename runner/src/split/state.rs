@@ -61,7 +61,19 @@ impl Effect {
         Effect::new(|state| state.step(dialect, byte))
     }
 
-    fn new(behind: impl Fn(State) -> State) -> Effect {
+    /// The same state, whatever it was before.
+    pub(crate) fn always(state: State) -> Effect {
+        Effect(state as u8 * 0b01_01_01_01)
+    }
+
+    /// The state behind it, if that is the same whatever it was before.
+    #[inline]
+    pub(crate) fn only(self) -> Option<State> {
+        let first = self.on(State::Start);
+        (self == Effect::always(first)).then_some(first)
+    }
+
+    pub(crate) fn new(behind: impl Fn(State) -> State) -> Effect {
         Effect(State::ALL.iter().fold(0, |bits, &state| bits | ((behind(state) as u8) << (2 * state as u8))))
     }
 

@@ -54,14 +54,13 @@ pub fn hex(value: &[u8], out: &mut Vec<u8>) {
 
 /// `8-4-4-4-12` lower-case digits. `value` has 16 bytes; more are not looked at.
 pub fn uuid(value: &[u8], out: &mut Vec<u8>) {
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(value) {
+        pair.copy_from_slice(&hex_pair(*byte));
+    }
     let mut text = [b'-'; 36];
-    let mut at = 0;
-    for (i, byte) in value.iter().take(16).enumerate() {
-        if matches!(i, 4 | 6 | 8 | 10) {
-            at += 1;
-        }
-        text[at..at + 2].copy_from_slice(&hex_pair(*byte));
-        at += 2;
+    for (to, from) in [(0..8, 0..8), (9..13, 8..12), (14..18, 12..16), (19..23, 16..20), (24..36, 20..32)] {
+        text[to].copy_from_slice(&digits[from]);
     }
     out.extend_from_slice(&text);
 }
@@ -137,7 +136,11 @@ pub fn interval(value: IntervalMonthDayNano, out: &mut Vec<u8>) {
     }
     let nanos = nanos.unsigned_abs();
     hours_minutes_seconds(nanos / 1_000_000_000, out);
-    fraction::<9>(nanos % 1_000_000_000, out);
+    let nanos = (nanos % 1_000_000_000) as u32;
+    if nanos > 0 {
+        // Nine digits and a zero.
+        fraction([nanos / 10_000_000, nanos / 100_000, nanos / 1000, nanos / 10, nanos % 10 * 10], out);
+    }
 }
 
 fn not_finite(value: f64) -> Option<&'static str> {
@@ -152,14 +155,17 @@ fn not_finite(value: f64) -> Option<&'static str> {
     }
 }
 
+#[inline]
 fn hex_pair(byte: u8) -> [u8; 2] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
+    // Arithmetic instead of a table: the compiler makes it many bytes at a time.
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    [digit(byte >> 4), digit(byte & 15)]
 }
 
-/// Two decimal digits of a number below 100.
-fn pair(value: u64) -> [u8; 2] {
-    let digit = |d: u64| b'0' + u8::try_from(d).unwrap_or(0);
+/// The two last decimal digits.
+#[inline]
+fn pair(value: u32) -> [u8; 2] {
+    let digit = |digit: u32| b'0' | (digit & 15) as u8;
     [digit(value / 10 % 10), digit(value % 10)]
 }
 
@@ -170,47 +176,49 @@ fn pair(value: u64) -> [u8; 2] {
 fn civil(days: i64, out: &mut Vec<u8>) -> &'static [u8] {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097).unsigned_abs();
+    let day_of_era = days.rem_euclid(146_097) as u32;
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era.cast_signed() + i64::from(month <= 2);
+    let year = era * 400 + i64::from(year_of_era) + i64::from(month <= 2);
 
     // There is no year 0: the year before 1 is 1 BC.
-    let (year, era): (u64, &[u8]) =
+    let (year, end): (u64, &[u8]) =
         if year > 0 { (year.unsigned_abs(), b"") } else { ((1 - year).unsigned_abs(), b" BC") };
+    let mut text = *b"0000-00-00";
+    text[5..7].copy_from_slice(&pair(month));
+    text[8..10].copy_from_slice(&pair(day));
     if year < 10_000 {
-        let mut text = *b"0000-00-00";
+        let year = year as u32;
         text[0..2].copy_from_slice(&pair(year / 100));
-        text[2..4].copy_from_slice(&pair(year % 100));
-        text[5..7].copy_from_slice(&pair(month));
-        text[8..10].copy_from_slice(&pair(day));
+        text[2..4].copy_from_slice(&pair(year));
         out.extend_from_slice(&text);
     } else {
         integer(year, out);
-        let mut text = *b"-00-00";
-        text[1..3].copy_from_slice(&pair(month));
-        text[4..6].copy_from_slice(&pair(day));
-        out.extend_from_slice(&text);
+        out.extend_from_slice(&text[4..]);
     }
-    era
+    end
 }
 
 /// `hh:mm:ss` and the fraction of a number of microseconds.
 fn clock(micros: u64, out: &mut Vec<u8>) {
     hours_minutes_seconds(micros / 1_000_000, out);
-    fraction::<6>(micros % 1_000_000, out);
+    let micros = (micros % 1_000_000) as u32;
+    if micros > 0 {
+        fraction([micros / 10_000, micros / 100, micros], out);
+    }
 }
 
 fn hours_minutes_seconds(seconds: u64, out: &mut Vec<u8>) {
     let hours = seconds / 3600;
+    let in_hour = (seconds % 3600) as u32;
     let mut text = *b"00:00:00";
-    text[3..5].copy_from_slice(&pair(seconds / 60 % 60));
-    text[6..8].copy_from_slice(&pair(seconds % 60));
+    text[3..5].copy_from_slice(&pair(in_hour / 60));
+    text[6..8].copy_from_slice(&pair(in_hour % 60));
     if hours < 100 {
-        text[0..2].copy_from_slice(&pair(hours));
+        text[0..2].copy_from_slice(&pair(hours as u32));
         out.extend_from_slice(&text);
     } else {
         integer(hours, out);
@@ -218,23 +226,17 @@ fn hours_minutes_seconds(seconds: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// `.` and up to `N` digits of `value`, without zeros at the end; nothing for 0.
-fn fraction<const N: usize>(mut value: u64, out: &mut Vec<u8>) {
-    if value == 0 {
-        return;
+/// `.` and the two last digits of each number, without zeros at the end. Not for 0.
+#[inline]
+fn fraction<const N: usize>(pairs: [u32; N], out: &mut Vec<u8>) {
+    let mut text = [[b'0'; 2]; N];
+    for (digits, value) in text.iter_mut().zip(pairs) {
+        *digits = pair(value);
     }
-    let mut digits = [b'0'; N];
-    let mut length = 0;
-    for i in (0..N).rev() {
-        let digit = u8::try_from(value % 10).unwrap_or(0);
-        value /= 10;
-        digits[i] = b'0' + digit;
-        if digit != 0 && length == 0 {
-            length = i + 1;
-        }
-    }
+    let digits = text.as_flattened();
+    let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
     out.push(b'.');
-    out.extend_from_slice(&digits[..length]);
+    out.extend_from_slice(&digits[..digits.len() - zeros]);
 }
 
 #[cfg(test)]

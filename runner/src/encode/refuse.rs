@@ -103,11 +103,11 @@ fn find(values: &Values, nulls: Nulls, add: &mut impl FnMut(usize, Why)) {
         Values::Numeric(texts) => each_text(texts, nulls, numeric::check, add),
         Values::Date(days) => {
             let ok = |days: i32| DATES.contains(&days) || matches!(days, i32::MIN | i32::MAX);
-            each(days, nulls, |days| ok(days), Why::OutOfRange, add);
+            each(days, nulls, ok, Why::OutOfRange, add);
         }
         Values::Timestamp(micros) => {
             let ok = |micros: i64| micros >= FIRST_TIMESTAMP || micros == i64::MIN;
-            each(micros, nulls, |micros| ok(micros), Why::OutOfRange, add);
+            each(micros, nulls, ok, Why::OutOfRange, add);
         }
         Values::Time(micros) => {
             each(micros, nulls, |micros| (0..=LAST_TIME).contains(&micros), Why::OutOfRange, add);

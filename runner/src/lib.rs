@@ -5,7 +5,7 @@
 //!
 //! | floor | modules | may import |
 //! |--:|---|---|
-//! | 0 nouns | [`schema`], [`position`], [`batch`], [`dialect`], [`reject`], [`counters`], [`memory`], [`units`] | std, arrow |
+//! | 0 nouns | [`schema`], [`values`], [`text_form`], [`loads`], [`position`], [`batch`], [`dialect`], [`reject`], [`original`], [`counters`], [`memory`], [`units`] | std, arrow |
 //! | 1 stages | [`source`], [`split`], [`transform`], [`encode`], [`copy`] | floor 0 and themselves, never another stage |
 //! | 2 around | [`recipe`], `progress`, `report` | the stages' settings, floor 0 |
 //! | 3 path | `pipeline` and the loose files beside it | floors 0 to 2: the only place where two stages meet |
@@ -21,7 +21,9 @@ pub mod counters;
 pub mod dialect;
 pub mod encode;
 pub mod exit_code;
+pub mod loads;
 pub mod memory;
+pub mod original;
 pub mod position;
 pub mod progress;
 mod queue;
@@ -31,5 +33,7 @@ pub mod report;
 pub mod schema;
 pub mod source;
 pub mod split;
+pub mod text_form;
 pub mod transform;
 pub mod units;
+pub mod values;

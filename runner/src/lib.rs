@@ -26,10 +26,15 @@ mod recipe_error;
 mod recipe_keys;
 mod recipe_layers;
 mod recipe_lines;
+mod recipe_moment;
 mod recipe_run;
 mod recipe_secret;
+mod recipe_settings;
 mod recipe_shaping;
+mod recipe_steps;
 mod recipe_tables;
+#[cfg(test)]
+mod recipe_tests;
 pub mod reference;
 pub mod reject;
 pub mod schema;

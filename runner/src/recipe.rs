@@ -14,13 +14,15 @@ pub use crate::recipe_document::{Document, SourceKeys as Source, StepKeys, Table
 use crate::recipe_error::{Diagnosis, MAX_RECIPE_BYTES};
 pub use crate::recipe_error::{Error, Origin, Problem};
 use crate::recipe_keys::{self, Keys, NO_PASSWORD};
-use crate::recipe_layers::{self, Settings};
+use crate::recipe_layers;
 use crate::recipe_lines::Index;
 pub use crate::recipe_lines::{Lines, Place};
 pub use crate::recipe_run::{MaxRejects, RunSettings};
 use crate::recipe_secret::has_password;
+use crate::recipe_settings::Settings;
+use crate::recipe_steps::{modules, text};
 pub use crate::recipe_tables::Table;
-use crate::recipe_tables::{check_into, modules, tables, text};
+use crate::recipe_tables::{check_into, tables};
 use crate::{copy, transform};
 
 /// What is moved where, and what happens to it on the way.
@@ -55,8 +57,8 @@ pub enum Target {
     Files(copy::files::Settings),
 }
 
-/// What was said on the command line.
-#[derive(Clone, Debug, Default)]
+/// What was said on the command line. Not `Debug`: an address may hold a password, until it is refused.
+#[derive(Clone, Default)]
 pub struct Flags {
     /// The folder that relative paths of flags start from.
     pub folder: PathBuf,
@@ -139,7 +141,11 @@ impl Recipe {
         let from = flags.from.clone().unwrap_or_default();
         let into = flags.into.clone().or_else(|| to_files.then(|| name_of_files(&from)));
         if from.is_empty() {
-            diagnosis.wrong_at(Origin::Flag("--from".into()), "", "is missing: name the file to load, or a recipe");
+            diagnosis.wrong_at(
+                Origin::Flag("--from".into()),
+                "",
+                "is missing: name the file to load, or a recipe",
+            );
         }
         if into.as_deref() == Some("") || (into.is_none() && !to_files) {
             diagnosis.wrong_at(Origin::Flag("--into".into()), "", "is missing: name the target table");
@@ -336,6 +342,8 @@ fn clean(text: &str) -> String {
 /// The name of the files that a run without recipe and `--into` makes: the source's, without its endings.
 fn name_of_files(from: &str) -> String {
     let name = Path::new(from).file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let name = [".gz", ".zst", ".csv"].iter().fold(name.as_ref(), |name, end| name.strip_suffix(end).unwrap_or(name));
+    let name = [".gz", ".zst", ".csv"]
+        .iter()
+        .fold(name.as_ref(), |name, end| name.strip_suffix(end).unwrap_or(name));
     if name == "-" { "stdin".into() } else { clean(name) }
 }

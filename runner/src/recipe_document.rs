@@ -158,7 +158,7 @@ fn tidy(schema: &mut Value) {
 }
 
 fn is_empty(value: &Value) -> bool {
-    value.is_null() || value.as_str() == Some("") || value.as_object().is_some_and(Map::is_empty)
+    value.is_null() || value.as_object().is_some_and(Map::is_empty)
 }
 
 #[cfg(test)]

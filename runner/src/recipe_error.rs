@@ -83,6 +83,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The most problems that are printed.
+const MAX_LISTED: usize = 50;
+
 /// One problem on its line, several below a line that counts them.
 struct Listed<'a>(&'a [Problem]);
 
@@ -92,7 +95,11 @@ impl fmt::Display for Listed<'_> {
             return problem.fmt(f);
         }
         write!(f, "{} problems in the recipe", self.0.len())?;
-        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+        self.0.iter().take(MAX_LISTED).try_for_each(|problem| write!(f, "\n  {problem}"))?;
+        match self.0.len().saturating_sub(MAX_LISTED) {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more"),
+        }
     }
 }
 

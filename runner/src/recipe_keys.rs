@@ -72,9 +72,7 @@ fn alternatives(schema: &Value) -> Option<&Vec<Value>> {
 
 fn is_text(schema: &Value) -> bool {
     match alternatives(schema) {
-        Some(all) => {
-            all.iter().filter(|one| one.get("type").is_none_or(|name| name != "null")).all(is_text)
-        }
+        Some(all) => all.iter().filter(|one| one.get("type").is_none_or(|name| name != "null")).all(is_text),
         None => schema.get("type").is_some_and(|name| name == "string"),
     }
 }
@@ -85,7 +83,13 @@ pub(crate) fn check(diagnosis: &mut Diagnosis, keys: &Keys, table: &DeTable<'_>)
     check_secrets(diagnosis, table);
 }
 
-fn check_section(diagnosis: &mut Diagnosis, keys: &Keys, section: Section<'_>, at: &str, table: &DeTable<'_>) {
+fn check_section(
+    diagnosis: &mut Diagnosis,
+    keys: &Keys,
+    section: Section<'_>,
+    at: &str,
+    table: &DeTable<'_>,
+) {
     for (key, value) in table {
         let path = join(at, key.get_ref());
         match (section.get(key.get_ref()), value.get_ref()) {
@@ -153,8 +157,7 @@ fn home(section: Section<'_>, at: &str, key: &str) -> Option<String> {
 }
 
 /// What to do with a password instead.
-pub(crate) const NO_PASSWORD: &str =
-    "a password does not belong here: use PGPASSWORD, .pgpass or ETL_TARGET__POSTGRES__URL in the environment";
+pub(crate) const NO_PASSWORD: &str = "a password does not belong here: use PGPASSWORD, .pgpass or ETL_TARGET__POSTGRES__URL in the environment";
 
 fn check_secrets(diagnosis: &mut Diagnosis, root: &DeTable<'_>) {
     let postgres = root.get("target").and_then(|target| target.get_ref().get("postgres"));
@@ -215,7 +218,10 @@ mod tests {
 
     #[test]
     fn a_key_in_the_wrong_section_is_told_where_it_belongs() {
-        assert_eq!(problems("streams = 4"), ["r.toml:1:1: `streams`: unknown key: `streams` belongs into `[run]`"]);
+        assert_eq!(
+            problems("streams = 4"),
+            ["r.toml:1:1: `streams`: unknown key: `streams` belongs into `[run]`"]
+        );
         let text = "[run]\ntransforms = []\n";
         assert_eq!(
             problems(text),
@@ -240,14 +246,19 @@ mod tests {
                 "r.toml:3:1: `tables`: must be a list of tables, found text: write [[tables]]",
             ]
         );
-        assert_eq!(problems("tables = [1]"), ["r.toml:1:11: `tables[0]`: must be a table, found a whole number"]);
+        assert_eq!(
+            problems("tables = [1]"),
+            ["r.toml:1:11: `tables[0]`: must be a table, found a whole number"]
+        );
         let text = "[[tables]]\ntransforms = ['m.wasm']\n";
         assert_eq!(problems(text), ["r.toml:2:15: `tables[0].transforms[0]`: must be a table, found text"]);
     }
 
     #[test]
     fn a_password_in_the_file_is_refused_without_being_printed() {
-        for line in ["url = 'postgres://a:secret@h/d'", "url = 'host=h password=secret'", "password = 'secret'"] {
+        for line in
+            ["url = 'postgres://a:secret@h/d'", "url = 'host=h password=secret'", "password = 'secret'"]
+        {
             let problems = problems(&format!("[target.postgres]\n{line}\n"));
             assert_eq!(problems.len(), 1, "{problems:?}");
             assert!(problems[0].starts_with("r.toml:2:1: `target.postgres."), "{problems:?}");

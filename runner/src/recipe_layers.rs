@@ -1,25 +1,20 @@
-//! The layers of the settings: defaults, the file, the environment, flags; a later one wins.
+//! What the file, the environment and flags say about the settings: a layer each.
 //!
 //! Must not know: tables, which come from the file only.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use figment::error::{Actual, Kind};
 use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider};
-use serde::de::DeserializeOwned;
+use figment::{Metadata, Profile, Provider};
 use toml::de::{DeTable, DeValue};
 
-use crate::recipe_error::{Diagnosis, Origin, suggestion};
+use crate::recipe_error::{Diagnosis, Origin};
 use crate::recipe_keys::{Keys, Section, Shape};
 use crate::recipe_lines::join;
 
 /// The sections that can be set from outside the file.
 pub(crate) const SECTIONS: [&str; 4] = ["source", "target", "transform", "run"];
-
-/// Keys that exclude each other: whoever sets one takes back the other of an earlier layer.
-const EITHER: [(&str, &str); 1] = [("run.max_rejects", "run.max_rejects_percent")];
 
 /// One layer.
 pub(crate) struct Layer {
@@ -47,7 +42,8 @@ impl Layer {
         find(&self.values, path).is_some()
     }
 
-    fn remove(&mut self, path: &str) {
+    /// Takes back what this layer says about `path`.
+    pub(crate) fn remove(&mut self, path: &str) {
         let (section, key) = path.rsplit_once('.').unwrap_or(("", path));
         if section.is_empty() {
             self.values.remove(key);
@@ -130,7 +126,9 @@ fn plain(value: &DeValue<'_>) -> Result<Value, &'static str> {
         }
         DeValue::Float(number) => Value::from(number.as_str().parse::<f64>().map_err(|_| TOO_LARGE)?),
         DeValue::Boolean(yes) => Value::from(*yes),
-        DeValue::Datetime(_) => return Err("a date or time is not allowed here: quote it if it is meant as text"),
+        DeValue::Datetime(_) => {
+            return Err("a date or time is not allowed here: quote it if it is meant as text");
+        }
         DeValue::Array(items) => {
             let items = items.iter().map(|item| plain(item.get_ref()));
             Value::from(items.collect::<Result<Vec<Value>, _>>()?)
@@ -150,7 +148,8 @@ pub(crate) fn of_environment(
 ) -> Layer {
     let mut layer = Layer::new("environment");
     let ours = environment.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-    let ours: BTreeMap<_, _> = ours.filter(|(name, _)| name.starts_with("ETL_") && name.contains("__")).collect();
+    let ours: BTreeMap<_, _> =
+        ours.filter(|(name, _)| name.starts_with("ETL_") && name.contains("__")).collect();
     for (name, value) in ours {
         let path = name["ETL_".len()..].to_ascii_lowercase().replace("__", ".");
         let origin = Origin::Variable(name.clone());
@@ -192,6 +191,9 @@ fn set(
         Err(Wrong::FileOnly) => {
             let what = "comes from the recipe's file only";
             return diagnosis.wrong_at(origin, path, what);
+        }
+        Err(Wrong::Unknown) if path.ends_with("password") => {
+            return diagnosis.wrong_at(origin, path, "unknown setting: use PGPASSWORD or .pgpass");
         }
         Err(Wrong::Unknown) => {
             let all = settings(keys).into_iter().map(|path| name(&path)).collect::<Vec<_>>();
@@ -271,85 +273,4 @@ fn nearest_setting<'a>(name: &str, all: &'a [String]) -> Option<&'a String> {
     }
     let near = all.iter().map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
     (near.0 <= MAX_DISTANCE).then_some(near.1)
-}
-
-/// The layers, joined.
-pub(crate) struct Settings(Figment);
-
-impl Settings {
-    /// The later layer wins; with one of two keys that exclude each other it takes back the other.
-    /// Flags, the last layer, take back the other target; the environment does not, or a variable that lies
-    /// around would send rows elsewhere.
-    pub(crate) fn join(diagnosis: &mut Diagnosis, mut layers: Vec<Layer>) -> Self {
-        for (one, other) in [("target.postgres", "target.files"), ("target.files", "target.postgres")] {
-            if let Some((flags, earlier)) = layers.split_last_mut()
-                && flags.has(one)
-            {
-                earlier.iter_mut().for_each(|layer| layer.remove(other));
-            }
-        }
-        for (one, other) in EITHER.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]) {
-            if let Some(last) = layers.iter().rposition(|layer| layer.has(one)) {
-                layers[..last].iter_mut().for_each(|layer| layer.remove(other));
-            }
-        }
-        let settings = Settings(layers.into_iter().fold(Figment::new(), Figment::merge));
-        for (one, other) in EITHER {
-            if settings.has(one) && settings.has(other) {
-                diagnosis.wrong(other, format!("not together with `{one}`: keep one of the two"));
-            }
-        }
-        settings
-    }
-
-    /// Whether any layer has a word on `path`.
-    pub(crate) fn has(&self, path: &str) -> bool {
-        self.0.contains(path)
-    }
-
-    /// The settings at `path`: the defaults, where nobody says anything or something wrong.
-    pub(crate) fn section<T: DeserializeOwned + Default>(&self, diagnosis: &mut Diagnosis, path: &str) -> T {
-        let Ok(value) = self.0.find_value(path) else { return T::default() };
-        value.deserialize::<T>().unwrap_or_else(|error| {
-            for error in error {
-                let inner = error.path.iter().fold(path.to_owned(), |path, key| match key.parse::<usize>() {
-                    Ok(index) => format!("{path}[{index}]"),
-                    Err(_) => join(&path, key),
-                });
-                diagnosis.wrong(&inner, in_words(&inner, &error.kind));
-            }
-            T::default()
-        })
-    }
-}
-
-/// figment's words carry the offending value; these do not.
-fn in_words(path: &str, kind: &Kind) -> String {
-    match kind {
-        Kind::InvalidType(actual, expected) => format!("must be {expected}, found {}", actual_kind(actual)),
-        Kind::InvalidValue(_, expected) => format!("must be {expected}"),
-        Kind::InvalidLength(length, expected) => format!("must be {expected}, found {length}"),
-        Kind::UnknownVariant(word, known) => {
-            format!("unknown value{}", suggestion(word, known.iter().copied()))
-        }
-        Kind::UnknownField(word, known) => format!("unknown key{}", suggestion(word, known.iter().copied())),
-        Kind::MissingField(name) => format!("`{name}` is missing"),
-        Kind::DuplicateField(name) => format!("`{name}` is there twice"),
-        Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => "the number is too large".into(),
-        // A stage's own words, which may hold the value.
-        Kind::Message(words) if !path.ends_with("url") && !path.contains("password") => words.clone(),
-        Kind::Message(_) | Kind::Unsupported(_) | Kind::UnsupportedKey(..) => "is not valid".into(),
-    }
-}
-
-fn actual_kind(actual: &Actual) -> &'static str {
-    match actual {
-        Actual::Bool(_) => "true or false",
-        Actual::Unsigned(_) | Actual::Signed(_) => "a whole number",
-        Actual::Float(_) => "a number",
-        Actual::Char(_) | Actual::Str(_) => "text",
-        Actual::Seq => "a list",
-        Actual::Map => "a table",
-        _ => "something else",
-    }
 }

@@ -22,7 +22,11 @@ pub struct Place {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines {
     places: BTreeMap<String, Place>,
+    path_bytes: usize,
 }
+
+/// The most bytes of paths that are kept: a file made to be nasty has long keys in long keys.
+const MAX_PATH_BYTES: usize = 16 << 20;
 
 impl Lines {
     /// The place of `path`, or of the nearest thing around it that the file has.
@@ -41,10 +45,17 @@ impl Lines {
         lines
     }
 
+    fn insert(&mut self, path: &str, place: Place) {
+        self.path_bytes += path.len();
+        if self.path_bytes <= MAX_PATH_BYTES {
+            self.places.insert(path.to_owned(), place);
+        }
+    }
+
     fn table(&mut self, index: &Index<'_>, path: &str, table: &DeTable<'_>) {
         for (key, value) in table {
             let path = join(path, key.get_ref());
-            self.places.insert(path.clone(), index.place(key.span()));
+            self.insert(&path, index.place(key.span()));
             self.value(index, &path, value);
         }
     }
@@ -55,7 +66,7 @@ impl Lines {
             DeValue::Array(items) => {
                 for (at, item) in items.iter().enumerate() {
                     let path = format!("{path}[{at}]");
-                    self.places.insert(path.clone(), index.place(item.span()));
+                    self.insert(&path, index.place(item.span()));
                     self.value(index, &path, item);
                 }
             }

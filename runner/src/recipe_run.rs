@@ -123,7 +123,8 @@ impl RunSettings {
         let needed = MIN_STREAM_MEMORY * u64::from(self.streams.clamp(1, 1024));
         if self.memory.0 < needed {
             let (needed, streams) = (ByteSize(needed), self.streams);
-            let what = format!("must be at least {needed} for {streams} streams: raise it, or use fewer streams");
+            let what =
+                format!("must be at least {needed} for {streams} streams: raise it, or use fewer streams");
             diagnosis.wrong("run.memory", what);
         } else if self.memory.0 > 1 << 40 {
             diagnosis.wrong("run.memory", "must be at most 1024 GiB");
@@ -177,7 +178,8 @@ mod tests {
     #[test]
     fn memory_must_hold_the_least_of_every_stream() {
         let settings = RunSettings { streams: 1024, ..RunSettings::default() };
-        let expected = "`run.memory`: must be at least 128 MiB for 1024 streams: raise it, or use fewer streams";
+        let expected =
+            "`run.memory`: must be at least 128 MiB for 1024 streams: raise it, or use fewer streams";
         assert_eq!(problems(&settings), [expected]);
     }
 

@@ -10,8 +10,9 @@ use serde_json::Value;
 use crate::recipe::{Recipe, Table};
 use crate::transform::{Constant, Step};
 
-/// Keys of `[transform]` that decide when a module is stopped and what it may write, but never a row.
-const NO_SHAPE: [&str; 2] = ["memory", "call_timeout"];
+/// Keys of `[transform]` that decide when a module is stopped and what it may log, but never a row. A key that is
+/// not here counts: a refusal too many is better than other rows in the same table.
+const NO_SHAPE: [&str; 6] = ["memory", "call_timeout", "stack", "table_elements", "log_lines", "cache"];
 
 /// See [`Recipe::shaping`].
 pub(crate) fn shaping(recipe: &Recipe, table: &Table) -> Vec<(String, String)> {
@@ -24,7 +25,12 @@ pub(crate) fn shaping(recipe: &Recipe, table: &Table) -> Vec<(String, String)> {
 }
 
 /// The settings that are not as by default.
-fn different<T: Serialize>(section: &str, settings: &T, default: &T, except: &[&str]) -> Vec<(String, String)> {
+fn different<T: Serialize>(
+    section: &str,
+    settings: &T,
+    default: &T,
+    except: &[&str],
+) -> Vec<(String, String)> {
     let (settings, default) = (object(settings), object(default));
     let settings = settings.into_iter().filter(|(key, value)| default.get(key) != Some(value));
     let settings = settings.filter(|(key, _)| !except.contains(&key.as_str()));
@@ -44,7 +50,10 @@ fn step_in_words(step: &Step) -> String {
     match step {
         Step::Drop(columns) => format!("drop {}", list(columns.iter().map(text))),
         Step::Rename(names) => {
-            format!("rename {}", list(names.iter().map(|(old, new)| format!("{} = {}", text(old), text(new)))))
+            format!(
+                "rename {}",
+                list(names.iter().map(|(old, new)| format!("{} = {}", text(old), text(new))))
+            )
         }
         Step::Constant(columns) => {
             let columns = columns.iter().map(|(name, value)| format!("{} = {}", text(name), constant(value)));

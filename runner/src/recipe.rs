@@ -324,7 +324,9 @@ fn target(diagnosis: &mut Diagnosis, settings: &Settings, base: &Path, name: &st
 fn name_of(into: &str, from: &str, folder: &Path) -> String {
     const MAX_READABLE: usize = 80;
     let path = folder.join(from);
-    let source = if from == "-" { PathBuf::from(from) } else { path.canonicalize().unwrap_or(path) };
+    // A glob and a file that is not there yet have no canonical path.
+    let whole = || path.canonicalize().or_else(|_| std::path::absolute(&path)).unwrap_or(path.clone());
+    let source = if from == "-" { PathBuf::from(from) } else { whole() };
     let mut hash = Sha256::new();
     hash.update(into.as_bytes());
     hash.update([0]);

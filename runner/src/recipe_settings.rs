@@ -66,8 +66,10 @@ impl Settings {
 /// figment's words carry the offending value; these do not.
 fn in_words(path: &str, kind: &Kind) -> String {
     match kind {
-        Kind::InvalidType(actual, expected) => format!("must be {expected}, found {}", actual_kind(actual)),
-        Kind::InvalidValue(_, expected) => format!("must be {expected}"),
+        Kind::InvalidType(actual, expected) => {
+            format!("must be {}, found {}", plainly(expected), actual_kind(actual))
+        }
+        Kind::InvalidValue(_, expected) => format!("must be {}", plainly(expected)),
         Kind::InvalidLength(length, expected) => format!("must be {expected}, found {length}"),
         Kind::UnknownVariant(word, known) => {
             format!("unknown value{}", suggestion(word, known.iter().copied()))
@@ -79,6 +81,21 @@ fn in_words(path: &str, kind: &Kind) -> String {
         // A stage's own words, which may hold the value.
         Kind::Message(words) if !path.ends_with("url") && !path.contains("password") => words.clone(),
         Kind::Message(_) | Kind::Unsupported(_) | Kind::UnsupportedKey(..) => "is not valid".into(),
+    }
+}
+
+/// serde's words for what it expects, in ours.
+fn plainly(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a string" => "text",
+        "a character" => "one character",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        other => other,
     }
 }
 

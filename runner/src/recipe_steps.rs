@@ -179,3 +179,102 @@ fn in_order<'a, 'i>(table: &'a DeTable<'i>) -> Entries<'a, 'i> {
     entries.sort_by_key(|(key, _)| key.span().start);
     entries
 }
+
+#[cfg(test)]
+mod tests {
+    use toml::de::DeTable;
+
+    use super::*;
+    use crate::recipe_lines::Lines;
+
+    /// The step that is typed as `text`, in the second line of a list.
+    fn read(text: &str) -> (Option<Step>, Vec<String>) {
+        let text = format!("s = [\n{text}\n]\n");
+        let root = DeTable::parse(&text).unwrap();
+        let root = root.get_ref();
+        let mut diagnosis = Diagnosis::new(Some("r.toml".as_ref()));
+        diagnosis.lines = Lines::of(&text, root);
+        let value = root.get("s").and_then(|list| list.get_ref().get(0)).unwrap();
+        let step = step(&mut diagnosis, value.get_ref(), "s[0]", "/base".as_ref());
+        (step, diagnosis.problems.iter().map(ToString::to_string).collect())
+    }
+
+    fn good(text: &str) -> Step {
+        let (step, problems) = read(text);
+        assert_eq!(problems, Vec::<String>::new());
+        step.unwrap()
+    }
+
+    #[test]
+    fn a_constant_has_the_type_that_toml_gives_it() {
+        let text = "{ constant = { z = 'x', a = -5, c = 2.5, b = true, d = 1970-01-02, e = 00:00:01, f = 1970-01-01T00:00:01Z } }";
+        let expected = [
+            ("z", Constant::Text("x".into())),
+            ("a", Constant::Int64(-5)),
+            ("c", Constant::Float64(2.5)),
+            ("b", Constant::Boolean(true)),
+            ("d", Constant::Date(1)),
+            ("e", Constant::Time(1_000_000)),
+            ("f", Constant::Timestamp(1_000_000)),
+        ];
+        assert_eq!(good(text), Step::Constant(expected.map(|(name, value)| (name.into(), value)).into()));
+        assert_eq!(
+            good("{ constant = { h = 0xff } }"),
+            Step::Constant(vec![("h".into(), Constant::Int64(255))])
+        );
+    }
+
+    #[test]
+    fn options_are_text_or_json_in_the_order_of_the_file() {
+        let text = "{ module = 'x.wasm', options = { z = 'plain \"text\"', a = 5, m = [1.5, 'x'], d = 2013-01-01, \
+                    b = { y = true, c = [] } } }";
+        let expected = [
+            ("z", "plain \"text\""),
+            ("a", "5"),
+            ("m", "[1.5,\"x\"]"),
+            ("d", "2013-01-01"),
+            ("b", "{\"y\":true,\"c\":[]}"),
+        ];
+        let options = expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(good(text), Step::Module { module: "/base/x.wasm".into(), options });
+    }
+
+    #[test]
+    fn renames_keep_their_order_and_an_absolute_module_its_path() {
+        let names = [("z", "a"), ("b", "z")].map(|(old, new)| (old.into(), new.into()));
+        assert_eq!(good("{ rename = { z = 'a', b = 'z' } }"), Step::Rename(names.into()));
+        assert_eq!(
+            good("{ module = '/x.wasm' }"),
+            Step::Module { module: "/x.wasm".into(), options: Vec::new() }
+        );
+    }
+
+    #[test]
+    fn a_step_that_is_not_one_thing_is_refused_with_its_line() {
+        for (text, expected) in [
+            ("{ }", "r.toml:2:1: `s[0]`: a step needs one of `drop`, `rename`, `constant`, `module`"),
+            (
+                "{ drop = ['a'], rename = { a = 'b' } }",
+                "r.toml:2:1: `s[0]`: a step does one thing, this has `drop` and `rename`: write two steps",
+            ),
+            ("{ drop = ['a'], options = {} }", "r.toml:2:17: `s[0].options`: only a `module` has options"),
+            ("{ drop = 'a' }", "r.toml:2:3: `s[0].drop`: must be a list of columns, found text"),
+            ("{ drop = ['a', 5] }", "r.toml:2:16: `s[0].drop[1]`: must be text, found a whole number"),
+            ("{ drop = [] }", "r.toml:2:3: `s[0].drop`: names no column"),
+            ("{ rename = {} }", "r.toml:2:3: `s[0].rename`: names no column"),
+            ("{ rename = ['a'] }", "r.toml:2:3: `s[0].rename`: must be a table, found a list"),
+            ("{ rename = { a = '' } }", "r.toml:2:14: `s[0].rename.a`: must not be empty"),
+            ("{ constant = { a = [] } }", "must be text, a number, true or false, a date or a time"),
+            ("{ constant = { a = 9223372036854775808 } }", "the number does not fit into int64"),
+            ("{ module = 5 }", "r.toml:2:3: `s[0].module`: must be text, found a whole number"),
+            ("{ module = 'x', options = 5 }", "`s[0].options`: must be a table, found a whole number"),
+            (
+                "{ module = 'x', options = { a = [nan] } }",
+                "r.toml:2:29: `s[0].options.a`: JSON has no such number",
+            ),
+        ] {
+            let (_, problems) = read(text);
+            assert!(problems.len() == 1 && problems[0].contains(expected), "{expected}: {problems:?}");
+        }
+    }
+}

@@ -122,18 +122,18 @@ fn types(diagnosis: &mut Diagnosis, value: &DeValue<'_>, path: &str) -> BTreeMap
         let Some(name) = text(diagnosis, value.get_ref(), &path) else { continue };
         match name.parse::<Type>() {
             Ok(ty) => drop(types.insert(column.get_ref().to_string(), ty)),
-            Err(error) => diagnosis.wrong(&path, unknown_type(&name, &error.to_string())),
+            Err(_) => diagnosis.wrong(&path, unknown_type(&name)),
         }
     }
     types
 }
 
-fn unknown_type(name: &str, error: &str) -> String {
+fn unknown_type(name: &str) -> String {
     let scalar = name.strip_suffix("[]").unwrap_or(name);
     let names = Scalar::ALL.map(Scalar::name);
     match common_name(scalar).or_else(|| nearest(scalar, names)) {
         Some(near) => format!("unknown type, did you mean `{near}{}`?", &name[scalar.len()..]),
-        None => error.to_owned(),
+        None => format!("unknown type: use one of {}, or one of these with [] behind it", names.join(", ")),
     }
 }
 
@@ -153,4 +153,73 @@ fn common_name(name: &str) -> Option<&'static str> {
         "jsonb" => "json",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe_lines::Lines;
+    use crate::schema::Type;
+
+    fn read(text: &str) -> (Vec<Table>, Vec<String>) {
+        let root = DeTable::parse(text).unwrap();
+        let mut diagnosis = Diagnosis::new(Some("r.toml".as_ref()));
+        diagnosis.lines = Lines::of(text, root.get_ref());
+        let tables = tables(&mut diagnosis, root.get_ref(), "/base".as_ref());
+        (tables, diagnosis.problems.iter().map(ToString::to_string).collect())
+    }
+
+    fn problems(lines: &str) -> Vec<String> {
+        read(&format!("[[tables]]\nfrom = 'a'\ninto = 't'\n{lines}\n")).1
+    }
+
+    #[test]
+    fn a_recipe_without_tables_is_refused() {
+        assert_eq!(
+            read("").1,
+            ["r.toml: `tables`: there is no table: add [[tables]] with `from` and `into`"]
+        );
+        assert_eq!(read("tables = []").1, ["r.toml:1:1: `tables`: must be 1 to 1000 tables, found 0"]);
+    }
+
+    #[test]
+    fn two_tables_into_the_same_target_are_refused_with_both_lines() {
+        let text = "[[tables]]\nfrom = 'a'\ninto = 't'\n[[tables]]\nfrom = 'b'\ninto = 't'\n";
+        let expected = "r.toml:6:1: `tables[1].into`: another table goes into the same target in line 3: use a glob \
+                        in `from`, or two recipes";
+        assert_eq!(read(text).1, [expected]);
+        assert_eq!(read(&text.replacen("'t'", "'u'", 1)).1, Vec::<String>::new());
+    }
+
+    #[test]
+    fn from_and_into_are_required_and_text() {
+        let text = "[[tables]]\nfrom = 5\n[[tables]]\ninto = ''\nfrom = 'a'\n";
+        assert_eq!(
+            read(text).1,
+            [
+                "r.toml:2:1: `tables[0].from`: must be text, found a whole number",
+                "r.toml:1:1: `tables[0].into`: is missing",
+                "r.toml:4:1: `tables[1].into`: must not be empty",
+            ]
+        );
+        assert!(problems("allow_unlogged = 'yes'")[0].ends_with("must be true or false, found text"));
+    }
+
+    #[test]
+    fn types_are_ours_and_the_names_of_others_lead_to_them() {
+        let (tables, problems) = read(
+            "[[tables]]\nfrom = 'a'\ninto = 't'\nallow_unlogged = true\n[tables.types]\na = 'int32'\n'b c' = 'text[]'\n",
+        );
+        assert_eq!(problems, Vec::<String>::new());
+        assert!(tables[0].allow_unlogged);
+        assert_eq!(tables[0].types["b c"], Type::array_of(Scalar::Text));
+        for (name, near) in
+            [("int", "int32"), ("bigint[]", "int64[]"), ("tsxt", "text"), ("Numeric", "numeric")]
+        {
+            let expected = format!("r.toml:4:11: `tables[0].types.a`: unknown type, did you mean `{near}`?");
+            assert_eq!(self::problems(&format!("types = {{ a = '{name}' }}")), [expected]);
+        }
+        let problems = self::problems("types = { a = 'polygon' }");
+        assert!(problems[0].contains("unknown type: use one of boolean, int16"), "{problems:?}");
+    }
 }

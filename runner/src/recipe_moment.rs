@@ -36,7 +36,7 @@ fn days(date: Date) -> Result<i64, &'static str> {
 /// Microseconds since midnight.
 fn micros(time: Time) -> Result<i64, &'static str> {
     let nanos = time.nanosecond.unwrap_or_default();
-    if nanos % 1000 != 0 {
+    if !nanos.is_multiple_of(1000) {
         return Err("a time has no more than six digits behind the second");
     }
     let second = time.second.unwrap_or_default();

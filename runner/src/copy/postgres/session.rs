@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow, Socket};
+use tokio_postgres::{Client, SimpleQueryMessage, Socket};
 
 use super::identifier::literal;
 use super::options::{Endpoint, Options};
@@ -51,6 +51,9 @@ const COPY_IN_ONE_PIECE: &str = "yb_default_copy_from_rows_per_transaction";
 
 /// YugabyteDB settings that take a chunk's rows and its ledger row out of their common transaction.
 const BREAK_TRANSACTIONS: [&str; 2] = ["yb_disable_transactional_writes", "yb_enable_upsert_mode"];
+
+/// Columns of the second statement of [`statements`].
+const FACTS: usize = 10;
 
 /// A connection to one node.
 #[derive(Debug)]
@@ -177,7 +180,8 @@ async fn open(endpoint: &Endpoint, options: &Options, tls: &Tls, name: &str) -> 
         };
         Error::Connect { address: address.clone(), reason }
     })?;
-    let server = server(&answer).map_err(|reason| Error::Connect { address: address.clone(), reason })?;
+    let server =
+        server(&facts(&answer)).map_err(|reason| Error::Connect { address: address.clone(), reason })?;
     Ok(Connection { client, address, server, lost })
 }
 
@@ -248,27 +252,33 @@ fn statements(options: &Options) -> String {
     )
 }
 
-/// Reads the second statement's row.
-fn server(answer: &[SimpleQueryMessage]) -> Result<Server, String> {
+/// The last row: that of the second statement. A value that is missing is NULL.
+fn facts(answer: &[SimpleQueryMessage]) -> [Option<&str>; FACTS] {
     let rows = answer.iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     });
+    let last = rows.last();
+    std::array::from_fn(|at| last.and_then(|row| row.try_get(at).ok().flatten()))
+}
+
+/// Reads the facts, in the order of [`statements`].
+fn server(facts: &[Option<&str>; FACTS]) -> Result<Server, String> {
+    let [version, release, standby, started, address, backend_pid, backend_started, pieces, writes, upsert] =
+        *facts;
     let odd = || "the server's answer to our first question makes no sense".to_string();
-    let row = rows.last().ok_or_else(odd)?;
-    let text = |at| get(row, at).ok_or_else(odd);
-    let version: u32 = text(0)?.parse().map_err(|_| odd())?;
+    let version: u32 = version.and_then(|text| text.parse().ok()).ok_or_else(odd)?;
     if version < MIN_VERSION {
         return Err(format!("the server is version {}: 11 or later is needed", version / 10_000));
     }
-    let yugabyte = text(1)?.contains("-YB-");
+    let yugabyte = release.ok_or_else(odd)?.contains("-YB-");
     let mut breaks_exactly_once = Vec::new();
-    for (name, value) in BREAK_TRANSACTIONS.into_iter().zip([get(row, 8), get(row, 9)]) {
+    for (name, value) in BREAK_TRANSACTIONS.into_iter().zip([writes, upsert]) {
         if value == Some("on") {
             breaks_exactly_once.push(format!("{name} is on: turn it off for this user and database"));
         }
     }
-    if yugabyte && get(row, 7) != Some("0") {
+    if yugabyte && pieces != Some("0") {
         breaks_exactly_once.push(format!(
             "{COPY_IN_ONE_PIECE} is not known there, so it may commit a COPY in pieces: use a newer release"
         ));
@@ -276,22 +286,53 @@ fn server(answer: &[SimpleQueryMessage]) -> Result<Server, String> {
     Ok(Server {
         version,
         yugabyte,
-        standby: text(2)? == "t",
-        started: text(3)?.into(),
-        address: get(row, 4).map(String::from),
-        backend_pid: text(5)?.parse().map_err(|_| odd())?,
-        backend_started: get(row, 6).map(String::from),
+        standby: standby.ok_or_else(odd)? == "t",
+        started: started.ok_or_else(odd)?.into(),
+        address: address.map(String::from),
+        backend_pid: backend_pid.and_then(|text| text.parse().ok()).ok_or_else(odd)?,
+        backend_started: backend_started.map(String::from),
         breaks_exactly_once,
     })
-}
-
-fn get(row: &SimpleQueryRow, at: usize) -> Option<&str> {
-    row.try_get(at).ok().flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn yugabyte<'a>(pieces: Option<&'a str>, writes: &'a str) -> [Option<&'a str>; FACTS] {
+        let release = Some("PostgreSQL 11.2-YB-2.21.0.0-b0 on x86_64");
+        let started = Some("2026-01-01 00:00:00+00");
+        [
+            Some("110002"),
+            release,
+            Some("f"),
+            started,
+            None,
+            Some("7"),
+            None,
+            pieces,
+            Some(writes),
+            Some("off"),
+        ]
+    }
+
+    #[test]
+    fn a_yugabytedb_is_known_by_its_version_and_usable_when_it_commits_rows_with_the_ledger() {
+        let found = server(&yugabyte(Some("0"), "off")).unwrap();
+        assert!(found.yugabyte && !found.standby && found.breaks_exactly_once.is_empty());
+        let writes = server(&yugabyte(Some("0"), "on")).unwrap();
+        assert!(writes.breaks_exactly_once[0].starts_with("yb_disable_transactional_writes is on"));
+        let pieces = server(&yugabyte(None, "off")).unwrap();
+        assert!(pieces.breaks_exactly_once[0].contains("in pieces"));
+    }
+
+    #[test]
+    fn an_odd_answer_and_an_old_server_are_refused() {
+        assert!(server(&[None; FACTS]).is_err());
+        let mut old = yugabyte(Some("0"), "off");
+        old[0] = Some("90603");
+        assert!(server(&old).unwrap_err().contains("version 9: 11 or later"));
+    }
 
     #[test]
     fn a_name_is_cut_where_the_server_cuts_it_and_holds_plain_ascii() {

@@ -107,6 +107,11 @@ impl PrivateServer {
         format!("postgres://etl@{}/{database}", hosts.join(","))
     }
 
+    /// Where its Unix socket is.
+    pub fn socket_folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// A superuser's connection (it needs `trust`).
     pub async fn client(&self) -> Client {
         let (client, connection) = tokio_postgres::connect(&self.url("127.0.0.1", "postgres"), NoTls)

@@ -224,8 +224,13 @@ async fn a_server_without_tls_is_refused_where_tls_is_a_must_and_taken_where_it_
     let message = refused(&format!("{url}?sslmode=require"), &[]).await;
     assert!(message.contains("does not offer TLS"), "{message}");
     connect(&format!("{url}?sslmode=prefer")).await.unwrap();
-    let web = refused(&format!("{url}?sslmode=verify-full&sslrootcert=/nowhere.pem"), &[]).await;
-    assert!(web.contains("/nowhere.pem"), "{web}");
+    let socket =
+        format!("host={} port={} user=etl dbname=postgres", server.socket_folder().display(), server.port);
+    let local = connect(&format!("{socket} sslmode=verify-full")).await.unwrap();
+    assert_eq!(local.control.server.address, None);
+    assert_eq!(names(&local.nodes().await.unwrap().nodes), ["local"]);
+    let file = refused(&format!("{url}?sslmode=verify-full&sslrootcert=/nowhere.pem"), &[]).await;
+    assert!(file.contains("/nowhere.pem"), "{file}");
 }
 
 #[tokio::test]
@@ -461,10 +466,12 @@ async fn a_table_is_described_with_its_columns_key_and_rights() {
     let missing = message(describe(control, "public.prats").await.unwrap_err());
     assert!(missing.contains("no table `public.prats`") && missing.contains("`public.parts`"), "{missing}");
 
-    let reader = server.url("127.0.0.1", "connect_describe").replace("etl@", "connect_reader@");
+    let reader = server.url("127.0.0.1,127.0.0.2", "connect_describe").replace("etl@", "connect_reader@");
     let reader = connect(&reader).await.unwrap();
     assert!(!describe(&reader.control, "parts").await.unwrap().can_insert);
     assert!(message(describe(&reader.control, "closed.box").await.unwrap_err()).contains("grant USAGE"));
-    let node_check = reader.nodes().await.unwrap().nodes;
-    assert_eq!(node_check.len(), 1);
+    let found = reader.nodes().await.unwrap();
+    let error = reader.verify_one_cluster(&found.nodes).await.unwrap_err();
+    assert_eq!(error.class(), Class::Refused);
+    assert!(error.to_string().contains("grant CREATE"), "{error}");
 }

@@ -164,7 +164,12 @@ pub(super) fn clean(name: &str) -> String {
 async fn open(endpoint: &Endpoint, options: &Options, tls: &Tls, name: &str) -> Result<Connection, Error> {
     let address = endpoint.to_string();
     let config = config(endpoint, options, tls, name);
-    let connector = tls.connector(&endpoint.certificate_names)?;
+    let connector = if endpoint.is_socket() {
+        // A socket has no TLS and no name: `verify-full` must not stumble over that.
+        tls.connector(&["localhost".into()])?
+    } else {
+        tls.connector(&endpoint.certificate_names)?
+    };
     let (client, connection) = config.connect(connector).await.map_err(|error| Error::Connect {
         address: address.clone(),
         reason: failure::reason(&error, endpoint, options),

@@ -1,0 +1,106 @@
+//! From the driver's errors to ours: SQLSTATE, names and a line, never the server's text, which carries values of
+//! rows. Must not know what is done about an error.
+
+use tokio_postgres::error::{DbError, Severity};
+
+use super::condition;
+use crate::copy::error::{Error, ServerError};
+
+/// What the driver's error means. `action` is what was being done: `COPY`, `COMMIT`, `claim`, …
+pub fn failure(action: &'static str, address: &str, error: &tokio_postgres::Error) -> Error {
+    let lost = |reason| Error::Lost { address: address.into(), action, reason };
+    if let Some(db) = error.as_db_error() {
+        let server = server_error(action, db);
+        return if ends_the_session(db) { lost(server.to_string()) } else { Error::Server(Box::new(server)) };
+    }
+    match error.to_string().as_str() {
+        // The driver does not tell its kinds apart in any other way; these three are ours to avoid.
+        text @ ("query returned an unexpected number of rows"
+        | "query returned an unexpected number of columns"
+        | "error encoding message to server") => Error::Bug(format!("{action}: {text}")),
+        text if text.starts_with("error serializing")
+            || text.starts_with("error deserializing")
+            || text.starts_with("expected ")
+            || text.starts_with("invalid column") =>
+        {
+            Error::Bug(format!("{action}: {text}"))
+        }
+        text => lost(with_io_reason(text, error)),
+    }
+}
+
+/// Whether an error leaves it unknown if a `COMMIT` that was sent took place: no answer at all, an answer that says so,
+/// or the end of the session in place of `COMMIT`'s own answer.
+pub(super) fn ends_unknown(error: &tokio_postgres::Error, answers_commit: bool) -> bool {
+    error
+        .as_db_error()
+        .is_none_or(|db| is_unknown(db.code().code()) || (answers_commit && ends_the_session(db)))
+}
+
+/// Transaction resolution unknown, statement completion unknown.
+fn is_unknown(state: &str) -> bool {
+    matches!(state, "08007" | "40003")
+}
+
+fn ends_the_session(db: &DbError) -> bool {
+    let fatal = matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+    fatal || db.code().code().starts_with("08") || matches!(db.code().code(), "57P01" | "57P02" | "25P03")
+}
+
+/// `error communicating with the server: connection reset by peer`. I/O errors carry no values.
+fn with_io_reason(text: &str, error: &tokio_postgres::Error) -> String {
+    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    io.map_or_else(|| text.to_owned(), |io| format!("{text}: {io}"))
+}
+
+fn server_error(action: &'static str, db: &DbError) -> ServerError {
+    ServerError {
+        action,
+        state: db.code().code().to_owned(),
+        condition: condition::name(db.code().code()),
+        constraint: db.constraint().map(str::to_owned),
+        column: db.column().map(str::to_owned).or_else(|| column_of_copy(db.where_()?)),
+        table: db.table().map(str::to_owned),
+        line: db.where_().and_then(line_of_copy),
+    }
+}
+
+/// `COPY flights, line 7, column a: "x"` below any frames of PL/pgSQL. Servers translate the words, so the first
+/// number behind the table's name counts, before the row's value.
+fn line_of_copy(context: &str) -> Option<u64> {
+    let (_, rest) = context.lines().find_map(|line| line.strip_prefix("COPY "))?.split_once([',', '、'])?;
+    let rest = &rest[rest.find(|c: char| c.is_ascii_digit())?..];
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
+}
+
+/// The column's name in `COPY flights, line 7, column a: "x"`: data exceptions do not carry it in a field.
+fn column_of_copy(context: &str) -> Option<String> {
+    let line = context.lines().find(|line| line.starts_with("COPY "))?;
+    let (_, rest) = line.split_once(", line ")?;
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(", column ")?;
+    let end = rest.find(": ")?;
+    Some(rest[..end].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_copy_is_found_below_frames_and_in_other_languages() {
+        assert_eq!(line_of_copy("COPY t, line 7, column a: \"12\""), Some(7));
+        assert_eq!(line_of_copy("PL/pgSQL function f() line 3 at RAISE\nCOPY t, line 9: \"1,2\""), Some(9));
+        assert_eq!(line_of_copy("COPY t, Zeile 12, Spalte a: »x«"), Some(12));
+        assert_eq!(line_of_copy("COPY t, line 18446744073709551616"), None);
+        assert_eq!(line_of_copy("SQL statement \"COPY\""), None);
+        assert_eq!(line_of_copy("COPY t, "), None);
+    }
+
+    #[test]
+    fn the_column_of_a_copy_is_named_but_never_its_value() {
+        assert_eq!(column_of_copy("COPY t, line 7, column a: \"x: y\"").as_deref(), Some("a"));
+        assert_eq!(column_of_copy("COPY t, line 7: \", column secret: \"").as_deref(), None);
+        assert_eq!(column_of_copy("COPY t, line 7"), None);
+    }
+}

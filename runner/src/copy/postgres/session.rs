@@ -13,7 +13,7 @@ use tokio_postgres::{Client, SimpleQueryMessage, Socket};
 use super::identifier::literal;
 use super::options::{Endpoint, Options};
 use super::tls::{self, Tls};
-use super::{failure, nodes};
+use super::{failure, nodes, reason};
 use crate::copy::error::Error;
 
 /// The longest `application_name` the server keeps, in bytes.
@@ -123,7 +123,7 @@ impl Connection {
 
     /// The driver's error during `action` as ours, with the reason that the driver's task knows.
     pub fn error(&self, action: &'static str, error: &tokio_postgres::Error) -> Error {
-        match (failure::server_error(action, error, &self.address), self.lost.reason()) {
+        match (failure::failure(action, &self.address, error), self.lost.reason()) {
             (Error::Lost { address, action, .. }, Some(reason)) => {
                 Error::Lost { address, action, reason: reason.into() }
             }
@@ -172,16 +172,16 @@ async fn open(endpoint: &Endpoint, options: &Options, tls: &Tls, name: &str) -> 
     };
     let (client, connection) = config.connect(connector).await.map_err(|error| Error::Connect {
         address: address.clone(),
-        reason: failure::reason(&error, endpoint, options),
+        reason: reason::reason(&error, endpoint, options),
     })?;
     let lost = Lost::default();
     tokio::spawn(drive(connection, lost.clone()));
     let answer = client.simple_query(&statements(options)).await.map_err(|error| {
         let reason = match error.as_db_error() {
             Some(_) => {
-                format!("the session cannot be set up: {}", failure::server_error("SET", &error, &address))
+                format!("the session cannot be set up: {}", failure::failure("SET", &address, &error))
             }
-            None => failure::reason(&error, endpoint, options),
+            None => reason::reason(&error, endpoint, options),
         };
         Error::Connect { address: address.clone(), reason }
     })?;
@@ -226,7 +226,7 @@ async fn drive(mut connection: tokio_postgres::Connection<Socket, tls::Stream<So
     let reason = loop {
         match poll_fn(|cx| connection.poll_message(cx)).await {
             Some(Ok(_)) => {}
-            Some(Err(error)) => break failure::lost_reason(&error),
+            Some(Err(error)) => break reason::lost_reason(&error),
             None => break "it was closed".to_string(),
         }
     };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::reject::{Reject, Tally};
+use crate::reject::Tally;
 
 /// Always: `read = loaded + filtered + rejected + skipped`, by the row of the source (a fan-out counts once).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,10 +168,9 @@ impl Live {
     }
 
     /// A chunk was committed through a node.
-    pub fn committed(&self, node: usize, chunk: &Committed, rejects: &[Reject]) {
-        if !rejects.is_empty() {
-            let mut tally = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
-            rejects.iter().for_each(|reject| tally.add(reject));
+    pub fn committed(&self, node: usize, chunk: &Committed, rejects: Tally) {
+        if chunk.counts.rejected > 0 {
+            self.rejects.lock().unwrap_or_else(PoisonError::into_inner).merge(rejects);
         }
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner) += chunk.counts;
         self.nodes[node].rows.fetch_add(chunk.counts.written, Relaxed);
@@ -230,7 +229,7 @@ mod tests {
         let live = Live::new(Instant::now(), 2);
         live.stream(1, true);
         let counts = Counts { read: 3, loaded: 3, written: 5, ..Counts::default() };
-        live.committed(1, &Committed { counts, source_bytes: 7, copy_bytes: 8, blank: 1 }, &[]);
+        live.committed(1, &Committed { counts, source_bytes: 7, copy_bytes: 8, blank: 1 }, Tally::default());
         let now = live.snapshot();
         assert_eq!(
             (now.counts, now.chunks, now.source_bytes, now.copy_bytes, now.blank),

@@ -89,13 +89,30 @@ impl Tally {
     /// Different reasons that are told apart.
     const MAX_GROUPS: usize = 100;
 
+    /// The groups of some rejects.
+    pub fn of(rejects: &[Reject]) -> Tally {
+        let mut tally = Tally::default();
+        rejects.iter().for_each(|reject| tally.add(reject));
+        tally
+    }
+
+    /// Adds another tally's groups.
+    pub fn merge(&mut self, other: Tally) {
+        for ((stage, code, reason), rows) in other.groups {
+            self.count((stage, code, reason), rows);
+        }
+    }
+
     /// Counts one more.
     pub fn add(&mut self, reject: &Reject) {
-        let mut key = (reject.stage, reject.code, reject.reason.to_string());
+        self.count((reject.stage, reject.code, reject.reason.to_string()), 1);
+    }
+
+    fn count(&mut self, mut key: (Stage, &'static str, String), rows: u64) {
         if self.groups.len() >= Self::MAX_GROUPS && !self.groups.contains_key(&key) {
             key.2 = "other reasons".into();
         }
-        *self.groups.entry(key).or_default() += 1;
+        *self.groups.entry(key).or_default() += rows;
     }
 
     /// The groups, largest first.

@@ -2,6 +2,8 @@
 //! they carry values of rows.
 
 use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::position::Position;
 use crate::reject::{Reject, Stage};
@@ -87,6 +89,16 @@ pub enum Error {
     /// Settings, nodes or tables are not usable, in our words.
     #[error("{0}")]
     Refused(String),
+    /// A file of the files target cannot be written.
+    #[error("{action} {} failed", path.display())]
+    Io {
+        /// What was being done: `writing`, `renaming to`, …
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Disk full, no permission, …
+        source: io::Error,
+    },
     /// An answer that the protocol does not allow.
     #[error("internal error: {0}")]
     Bug(String),
@@ -98,6 +110,10 @@ fn listed(failures: &[(String, String)]) -> String {
 }
 
 impl Error {
+    pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Error {
+        Error::Io { action, path: path.into(), source }
+    }
+
     /// What the error means for the run.
     pub fn class(&self) -> Class {
         match self {
@@ -105,7 +121,7 @@ impl Error {
                 Class::Connection
             }
             Error::Server(server) if server.passes() => Class::Connection,
-            Error::Server(_) | Error::Refused(_) => Class::Refused,
+            Error::Server(_) | Error::Refused(_) | Error::Io { .. } => Class::Refused,
             Error::RefusedRow(_) => Class::RefusedRow,
             Error::Clash { .. } => Class::Clash,
             Error::Drift(_) => Class::Drift,

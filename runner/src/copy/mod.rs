@@ -5,5 +5,6 @@
 
 pub mod error;
 pub mod files;
+pub mod ledger;
 pub mod message;
 pub mod postgres;

@@ -72,7 +72,7 @@ impl Gate {
     }
 
     /// Lets a chunk pass, or says that it goes over the limit.
-    pub(super) fn admit(
+    pub(in crate::copy) fn admit(
         &self,
         source: &str,
         counts: &Counts,
@@ -118,14 +118,14 @@ impl Gate {
 
 /// A chunk that may be committed. Dropped without [`Admitted::committed`] it counts no more.
 #[derive(Debug)]
-pub(super) struct Admitted<'a> {
+pub(in crate::copy) struct Admitted<'a> {
     gate: &'a Gate,
     chunk: Sum,
 }
 
 impl Admitted<'_> {
     /// The chunk is in the target.
-    pub(super) fn committed(self, target: &str, split: &SplitKey) {
+    pub(in crate::copy) fn committed(self, target: &str, split: &SplitKey) {
         let mut tally = self.gate.tally();
         let held = tally.splits.entry((target.to_owned(), split.clone())).or_default();
         held.read += self.chunk.read;

@@ -266,17 +266,26 @@ impl Plan {
             let how = "was truncated, restored or rewritten (VACUUM FULL, CLUSTER, ALTER TABLE)";
             differences.push(format!("table {} {how}", self.key.target));
         }
-        if differences.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Drift(format!(
-            "run `{}` into {} cannot continue, it was started with something else:\n  {}\n\
-             go back to what it was, or load everything again with --fresh",
-            self.key.name,
-            self.key.target,
-            differences.join("\n  ")
-        )))
+        no_differences(&self.key, &differences)
     }
+}
+
+/// Refuses to continue a run with settings other than it was started with.
+pub(in crate::copy) fn refuse_drift(key: &RunKey, before: &[Part], now: &[Part]) -> Result<(), Error> {
+    if before == now { Ok(()) } else { no_differences(key, &differing(before, now)) }
+}
+
+fn no_differences(key: &RunKey, differences: &[String]) -> Result<(), Error> {
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Drift(format!(
+        "run `{}` into {} cannot continue, it was started with something else:\n  {}\n\
+         go back to what it was, or load everything again with --fresh",
+        key.name,
+        key.target,
+        differences.join("\n  ")
+    )))
 }
 
 /// A parameter of a statement.

@@ -16,8 +16,9 @@ use super::gate::{Admitted, Gate};
 use super::ledger::Statements;
 use crate::copy::error::{Error, RefusedRow};
 use crate::copy::message::{ChunkEnd, LineMap, Message};
-use crate::counters::Counts;
+use crate::counters::{Counts, Live};
 use crate::position::Position;
+use crate::reject::Tally;
 
 /// How long a roll-back may take before the connection is given up.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(5);
@@ -34,6 +35,8 @@ pub struct Stream<'a> {
     pub statements: &'a Statements,
     /// The run's limit of rejects.
     pub gate: &'a Gate,
+    /// Told of the first byte of a COPY.
+    pub live: &'a Live,
 }
 
 /// Time spent waiting for the target.
@@ -46,7 +49,7 @@ pub struct Waited {
 }
 
 /// A chunk that is in the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Committed {
     /// Where the split is done up to.
     pub position: Position,
@@ -56,6 +59,10 @@ pub struct Committed {
     pub bytes: u64,
     /// Bytes of the source.
     pub source_bytes: u64,
+    /// Blank lines passed over.
+    pub blank: u64,
+    /// Its rejects by reason.
+    pub rejects: Tally,
     /// Time spent waiting since the chunk before.
     pub waited: Waited,
 }
@@ -200,6 +207,7 @@ impl<'s> Load<'s> {
         }
         let Some(open) = &mut self.open else { return Err(Error::Bug("no chunk is open".into())) };
         open.bytes += rows.len() as u64;
+        self.stream.live.first_copy();
         let sending = Instant::now();
         let sent = open.sink.send(rows).await;
         self.waited.send += sending.elapsed();
@@ -244,6 +252,8 @@ impl<'s> Load<'s> {
             counts: end.counts,
             bytes: open.as_ref().map_or(0, |open| open.bytes),
             source_bytes: end.source_bytes,
+            blank: end.blank,
+            rejects: Tally::of(&end.rejects),
             waited: Waited::default(),
         };
         let place = self.place.clone();

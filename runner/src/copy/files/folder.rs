@@ -1,0 +1,251 @@
+//! A folder that one table is written into: locked while a run writes, with its ledger in `etl.json`.
+//!
+//! Must not know: what is in the files.
+
+use std::collections::HashSet;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::manifest::{Manifest, SourceEntry, SplitEntry};
+use crate::copy::error::Error;
+use crate::copy::ledger::{NewSplit, Part, RunKey, Source, Split, SplitKey, Standing, Started};
+use crate::copy::postgres::plan::refuse_drift;
+use crate::counters::Counts;
+use crate::position::Position;
+
+/// `etl.json` is not written more often than this: what it does not say yet is only written again.
+const WRITE_EVERY: Duration = Duration::from_millis(500);
+
+/// A table's folder, or standard output, which has no ledger on disk.
+#[derive(Debug)]
+pub struct Folder {
+    dir: Option<PathBuf>,
+    /// Held while this lives.
+    _lock: Option<File>,
+    key: RunKey,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    manifest: Manifest,
+    written: Instant,
+}
+
+impl Folder {
+    /// Opens the folder for a run, or says what differs from what it was begun with. `fresh` forgets what is in it.
+    pub fn open(
+        dir: &Path,
+        key: RunKey,
+        settings: &[Part],
+        columns: &[String],
+        fresh: bool,
+    ) -> Result<(Folder, Started), Error> {
+        let on_dir = |action| move |error| Error::io(action, dir, error);
+        fs::create_dir_all(dir).map_err(on_dir("making the folder"))?;
+        let lock = lock(dir)?;
+        let path = dir.join("etl.json");
+        let stored = Manifest::read(&path).map_err(|error| Error::io("reading", &path, error))?;
+        let mut settings = settings.to_vec();
+        settings.push(Part { name: "columns".into(), value: columns.join(", ") });
+        let now = now();
+        let (manifest, started) = match stored {
+            Some(stored) if !fresh => {
+                refuse_drift(&key, &stored.settings, &settings)?;
+                let standing = standing(&stored);
+                let started = match stored.finished {
+                    Some(_) => Started::Finished(standing),
+                    None => Started::Continued(standing),
+                };
+                (stored, started)
+            }
+            stored => {
+                if let Some(stored) = stored {
+                    remove_files(dir, stored.splits.len()).map_err(on_dir("removing old files"))?;
+                } else {
+                    refuse_strangers(dir)?;
+                }
+                (Manifest::new(&key, &settings, columns, now), Started::New)
+            }
+        };
+        let state = Mutex::new(State { manifest, written: Instant::now() });
+        let folder = Folder { dir: Some(dir.into()), _lock: Some(lock), key, state };
+        folder.write(&mut folder.state())?;
+        Ok((folder, started))
+    }
+
+    /// Standard output: nothing is remembered.
+    pub fn stdout(key: RunKey, columns: &[String]) -> (Folder, Started) {
+        let manifest = Manifest::new(&key, &[], columns, now());
+        let state = Mutex::new(State { manifest, written: Instant::now() });
+        (Folder { dir: None, _lock: None, key, state }, Started::New)
+    }
+
+    /// Where the files are; `None` for standard output.
+    pub fn dir(&self) -> Option<&Path> {
+        self.dir.as_deref()
+    }
+
+    /// The run and table.
+    pub fn key(&self) -> &RunKey {
+        &self.key
+    }
+
+    /// The CSV's header.
+    pub fn columns(&self) -> Vec<String> {
+        self.state().manifest.columns.clone()
+    }
+
+    /// The sources that it knows.
+    pub fn sources(&self) -> Vec<Source> {
+        self.state().manifest.sources.iter().filter_map(SourceEntry::source).collect()
+    }
+
+    /// Adds a source, or answers what it already holds of it (false).
+    pub fn add_source(&self, new: &Source) -> Result<(Source, bool), Error> {
+        if let Some(known) = self.sources().into_iter().find(|source| source.source == new.source) {
+            return Ok((known, false));
+        }
+        let mut state = self.state();
+        state.manifest.sources.push(SourceEntry::new(new));
+        state.manifest.finished = None;
+        self.write(&mut state)?;
+        Ok((new.clone(), true))
+    }
+
+    /// Takes note of another fingerprint of the same content.
+    pub fn renew_fingerprint(&self, source: &str, fingerprint: &str) -> Result<(), Error> {
+        let mut state = self.state();
+        let known = state.manifest.sources.iter_mut().find(|entry| entry.source == source);
+        if let Some(entry) = known {
+            entry.fingerprint = fingerprint.into();
+        }
+        self.write(&mut state)
+    }
+
+    /// Adds splits behind those that it holds.
+    pub fn append_splits(
+        &self,
+        source: &str,
+        from: Position,
+        new: &[NewSplit],
+        to: Position,
+        tiled: bool,
+    ) -> Result<bool, Error> {
+        let mut state = self.state();
+        let known = state.manifest.sources.iter_mut().find(|entry| entry.source == source);
+        let Some(entry) = known.filter(|entry| entry.tiled_to == from.to_string() && !entry.tiled) else {
+            return Ok(false);
+        };
+        entry.tiled_to = to.to_string();
+        entry.tiled = tiled;
+        state.manifest.splits.extend(new.iter().map(|split| SplitEntry::new(source, split)));
+        self.write(&mut state)?;
+        Ok(true)
+    }
+
+    /// All splits, in the order of their numbers.
+    pub fn splits(&self) -> Vec<Split> {
+        self.state().manifest.splits.iter().filter_map(SplitEntry::split).collect()
+    }
+
+    /// The number of a split, from 1, which names its files, and the split.
+    pub fn numbered(&self, key: &SplitKey) -> Option<(usize, Split)> {
+        let splits = self.splits();
+        let index = splits.iter().position(|split| split.key == *key)?;
+        Some((index + 1, splits[index].clone()))
+    }
+
+    /// Writes down that a split's files are there. Soon, not at once: until then they would be written again.
+    pub(super) fn done(&self, number: usize, counts: &Counts, chunks: u64) -> Result<(), Error> {
+        let mut state = self.state();
+        if let Some(entry) = state.manifest.splits.get_mut(number - 1) {
+            entry.finish(counts, chunks);
+        }
+        if state.written.elapsed() >= WRITE_EVERY { self.write(&mut state) } else { Ok(()) }
+    }
+
+    /// Marks it as finished if nothing is left, and answers how it stands.
+    pub fn finish(&self) -> Result<Standing, Error> {
+        let mut state = self.state();
+        let Manifest { sources, splits, finished, .. } = &mut state.manifest;
+        if finished.is_none() && sources.iter().all(|s| s.tiled) && splits.iter().all(|s| s.done) {
+            *finished = Some(now());
+        }
+        self.write(&mut state)?;
+        Ok(standing(&state.manifest))
+    }
+
+    fn write(&self, state: &mut State) -> Result<(), Error> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        let path = dir.join("etl.json");
+        state.manifest.write(dir, &path).map_err(|error| Error::io("writing", &path, error))?;
+        state.written = Instant::now();
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One run at a time writes into a folder; the lock ends with the process, however it ends.
+fn lock(dir: &Path) -> Result<File, Error> {
+    let path = dir.join(".lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| Error::io("opening", &path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::Busy(format!("another run writes into {}", dir.display())))
+        }
+        Err(TryLockError::Error(error)) => Err(Error::io("locking", &path, error)),
+    }
+}
+
+/// A folder that holds something else is not ours to fill.
+fn refuse_strangers(dir: &Path) -> Result<(), Error> {
+    let entries = fs::read_dir(dir).map_err(|error| Error::io("reading the folder", dir, error))?;
+    let ours: HashSet<&str> = [".lock", ".etl.json.part"].into();
+    let strangers =
+        entries.flatten().any(|entry| !entry.file_name().to_str().is_some_and(|name| ours.contains(name)));
+    if strangers {
+        let text = format!("folder {} is not empty and holds no etl.json: name an empty one", dir.display());
+        return Err(Error::Refused(text));
+    }
+    Ok(())
+}
+
+/// The files that earlier runs made, and nothing else.
+fn remove_files(dir: &Path, splits: usize) -> io::Result<()> {
+    for number in 1..=splits {
+        for ending in ["csv", "rejects.jsonl"] {
+            match fs::remove_file(dir.join(format!("{number:06}.{ending}"))) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn standing(manifest: &Manifest) -> Standing {
+    let mut counts = Counts::default();
+    manifest.splits.iter().for_each(|split| counts += split.counts());
+    let part = |done: usize, all: usize| (all as u64, done as u64);
+    Standing {
+        started: manifest.started.clone(),
+        finished: manifest.finished.clone(),
+        counts,
+        sources: part(manifest.sources.iter().filter(|s| s.tiled).count(), manifest.sources.len()),
+        splits: part(manifest.splits.iter().filter(|s| s.done).count(), manifest.splits.len()),
+        chunks: manifest.splits.iter().map(|split| split.chunks).sum(),
+    }
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
+}

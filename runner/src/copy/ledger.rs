@@ -1,0 +1,97 @@
+//! A table's ledger, whichever target keeps it: a database in tables beside its rows, a folder in a file.
+//!
+//! Must not know: what a source is, and how rows are sent.
+
+use std::sync::Arc;
+
+use super::error::Error;
+use super::files::Folder;
+use super::postgres::backend::{Backend, Link};
+pub use super::postgres::claim::{Claimed, SplitKey};
+use super::postgres::connect::Cluster;
+pub use super::postgres::gate::{Gate, Limit};
+pub use super::postgres::plan::{Part, Plan, RunKey, Standing, Started};
+pub use super::postgres::sources::{NewSplit, Source, Split};
+pub use super::postgres::stream::{Committed, Loaded, OnCommit, Waited};
+use crate::position::Position;
+
+/// Where it is written which part of which split of one table is committed.
+#[derive(Clone, Debug)]
+pub enum Ledger {
+    /// In the target database, over the control connection.
+    Postgres {
+        /// Owns the control connection.
+        cluster: Arc<Cluster>,
+        /// The control connection's backend.
+        backend: Arc<Backend>,
+        /// The run and table.
+        plan: Plan,
+    },
+    /// In the folder that the files are written to.
+    Files(Arc<Folder>),
+}
+
+impl Ledger {
+    /// The sources that it knows.
+    pub async fn sources(&self) -> Result<Vec<Source>, Error> {
+        match self {
+            Ledger::Postgres { cluster, backend, plan } => plan.sources(link(cluster, backend)).await,
+            Ledger::Files(folder) => Ok(folder.sources()),
+        }
+    }
+
+    /// Adds a source, or answers what it already holds of it (false).
+    pub async fn add_source(&self, new: &Source) -> Result<(Source, bool), Error> {
+        match self {
+            Ledger::Postgres { cluster, backend, plan } => plan.add_source(link(cluster, backend), new).await,
+            Ledger::Files(folder) => folder.add_source(new),
+        }
+    }
+
+    /// Takes note of another fingerprint of the same content.
+    pub async fn renew_fingerprint(&self, source: &str, fingerprint: &str) -> Result<(), Error> {
+        match self {
+            Ledger::Postgres { cluster, backend, plan } => {
+                plan.renew_fingerprint(link(cluster, backend), source, fingerprint).await
+            }
+            Ledger::Files(folder) => folder.renew_fingerprint(source, fingerprint),
+        }
+    }
+
+    /// Adds splits behind those that it holds, if the source is still cut up to `from`; false if somebody was faster.
+    pub async fn append_splits(
+        &self,
+        source: &str,
+        from: Position,
+        new: &[NewSplit],
+        to: Position,
+        tiled: bool,
+    ) -> Result<bool, Error> {
+        match self {
+            Ledger::Postgres { cluster, backend, plan } => {
+                plan.append_splits(link(cluster, backend), source, from, new, to, tiled).await
+            }
+            Ledger::Files(folder) => folder.append_splits(source, from, new, to, tiled),
+        }
+    }
+
+    /// All splits, by source and place.
+    pub async fn splits(&self) -> Result<Vec<Split>, Error> {
+        match self {
+            Ledger::Postgres { cluster, backend, plan } => plan.splits(link(cluster, backend)).await,
+            Ledger::Files(folder) => Ok(folder.splits()),
+        }
+    }
+
+    /// Marks the run of this table as finished if nothing is left, and answers how it stands.
+    pub async fn finish(&self) -> Result<Standing, Error> {
+        match self {
+            Ledger::Postgres { cluster, backend, plan } => plan.finish(link(cluster, backend)).await,
+            Ledger::Files(folder) => folder.finish(),
+        }
+    }
+}
+
+fn link<'a>(cluster: &'a Cluster, backend: &'a Backend) -> Link<'a> {
+    Link { client: &cluster.control.client, backend }
+}

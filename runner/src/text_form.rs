@@ -173,6 +173,7 @@ fn pair(value: u32) -> [u8; 2] {
 ///
 /// The algorithm (H. Hinnant, "chrono-compatible low-level date algorithms") counts years from March, in eras
 /// of 400 years, so that the leap day is a year's last day.
+#[inline]
 fn civil(days: i64, out: &mut Vec<u8>) -> &'static [u8] {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
@@ -203,6 +204,7 @@ fn civil(days: i64, out: &mut Vec<u8>) -> &'static [u8] {
 }
 
 /// `hh:mm:ss` and the fraction of a number of microseconds.
+#[inline]
 fn clock(micros: u64, out: &mut Vec<u8>) {
     hours_minutes_seconds(micros / 1_000_000, out);
     let micros = (micros % 1_000_000) as u32;
@@ -211,6 +213,7 @@ fn clock(micros: u64, out: &mut Vec<u8>) {
     }
 }
 
+#[inline]
 fn hours_minutes_seconds(seconds: u64, out: &mut Vec<u8>) {
     let hours = seconds / 3600;
     let in_hour = (seconds % 3600) as u32;

@@ -30,6 +30,17 @@ impl Encoder {
         Encoder { fields: fields.iter().map(|field| (field.name.clone(), field.ty)).collect() }
     }
 
+    /// Appends the columns' names as one CSV record, for targets that are files.
+    pub fn header(&self, out: &mut Vec<u8>) {
+        for (index, (name, _)) in self.fields.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            quote::text(name.as_bytes(), out);
+        }
+        out.push(b'\n');
+    }
+
     /// Typed views of a batch's columns: once a batch, so that a row costs no look at a data type.
     pub fn bind<'a>(&self, columns: &'a [ArrayRef]) -> Result<Rows<'a>, Error> {
         if columns.len() != self.fields.len() {

@@ -95,10 +95,10 @@ impl<'a> FromSql<'a> for Raw {
 /// The elements of a one-dimensional array in binary form.
 pub(crate) fn elements(raw: &[u8]) -> Vec<Option<Vec<u8>>> {
     let mut rest = raw;
-    let mut int = |rest: &mut &[u8]| {
+    let int = |rest: &mut &[u8]| {
         let (number, behind) = rest.split_at(4);
         *rest = behind;
-        i32::from_be_bytes(number.try_into().unwrap())
+        i32::from_be_bytes(number.try_into().expect("4 bytes"))
     };
     let dimensions = int(&mut rest);
     let _has_null = int(&mut rest);
@@ -151,7 +151,7 @@ pub(crate) fn arrow(scalar: Scalar, cells: &[Option<Cell>]) -> ArrayRef {
                 Some(Cell::Uuid(id)) => Some(id),
                 _ => None,
             });
-            Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(ids, 16).unwrap())
+            Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(ids, 16).expect("16 bytes each"))
         }
         Scalar::Date => column!(Date32Array, Cell::Date(value) => *value),
         Scalar::Time => column!(Time64MicrosecondArray, Cell::Time(value) => *value),

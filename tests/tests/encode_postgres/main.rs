@@ -3,6 +3,7 @@
 
 mod cell;
 mod lines;
+mod loads;
 mod strategies;
 
 use arrow_array::ArrayRef;
@@ -53,7 +54,7 @@ fn every_value_of_every_type_is_read_back_as_it_was() {
         client.batch_execute(&format!("CREATE TABLE t (id integer, {})", columns.join(", "))).await.unwrap();
     });
     let rows = prop::collection::vec(strategies::row(), 1..120);
-    let result = cases(50).run(&rows, |rows| {
+    let result = cases(20).run(&rows, |rows| {
         runtime.block_on(round_trip(&client, &rows));
         Ok(())
     });
@@ -66,7 +67,7 @@ type Row = Vec<(Option<Cell>, Option<Vec<Option<Cell>>>)>;
 async fn round_trip(client: &Client, rows: &[Row]) {
     let (fields, columns) = table(rows);
     // Settings that would move values whose text leaves anything open.
-    client.batch_execute("TRUNCATE t").await.unwrap();
+    client.batch_execute("TRUNCATE t").await.expect("truncate");
     settings(client, "Asia/Tokyo", "SQL, DMY", "sql_standard").await;
     let csv = encode(&fields, &columns);
     assert_eq!(copy(client, "t", csv).await.expect("COPY accepts every row"), rows.len() as u64);
@@ -84,7 +85,8 @@ async fn read_back(client: &Client, rows: &[Row]) {
             _ => format!("s{i}, a{i}"),
         })
         .collect();
-    let read = client.query(&format!("SELECT {} FROM t ORDER BY id", select.join(", ")), &[]).await.unwrap();
+    let read =
+        client.query(&format!("SELECT {} FROM t ORDER BY id", select.join(", ")), &[]).await.expect("select");
     assert_eq!(read.len(), rows.len());
     for (row, read) in rows.iter().zip(&read) {
         for (i, (value, list)) in row.iter().enumerate() {
@@ -112,7 +114,8 @@ async fn same_bytes_as_copy_to(client: &Client, fields: &[Field], columns: &[Arr
     let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
     settings(client, "UTC", "ISO", "postgres").await;
     let sql = format!("COPY (SELECT {} FROM t ORDER BY id) TO STDOUT (FORMAT csv)", names.join(", "));
-    let theirs: Vec<Bytes> = client.copy_out(&sql).await.unwrap().try_collect().await.unwrap();
+    let theirs: Vec<Bytes> =
+        client.copy_out(&sql).await.expect("COPY TO").try_collect().await.expect("its rows");
     let ours = encode(&fields, &columns);
     assert_eq!(String::from_utf8_lossy(&ours), String::from_utf8_lossy(&theirs.concat()));
 }
@@ -120,7 +123,7 @@ async fn same_bytes_as_copy_to(client: &Client, fields: &[Field], columns: &[Arr
 async fn settings(client: &Client, zone: &str, date_style: &str, interval_style: &str) {
     let sql = "SELECT set_config('TimeZone', $1, false), set_config('DateStyle', $2, false), \
                set_config('IntervalStyle', $3, false)";
-    client.execute(sql, &[&zone, &date_style, &interval_style]).await.unwrap();
+    client.execute(sql, &[&zone, &date_style, &interval_style]).await.expect("settings");
 }
 
 /// Columns `id`, `s0`, `a0`, `s1`, `a1`, …
@@ -200,7 +203,7 @@ async fn the_server_refuses_what_encode_refuses() {
 /// All rows; none is refused.
 fn encode(fields: &[Field], columns: &[ArrayRef]) -> Vec<u8> {
     let encoder = Encoder::new(fields);
-    let rows = encoder.bind(columns).unwrap();
+    let rows = encoder.bind(columns).expect("columns of their types");
     assert_eq!(rows.refused(), []);
     let mut csv = Vec::new();
     for row in 0..columns[0].len() {

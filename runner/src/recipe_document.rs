@@ -68,7 +68,9 @@ pub struct TableKeys {
     #[schemars(length(min = 1), example = &"public.flights")]
     pub into: String,
     /// Types of columns, where they are to be more than text: a column that is not named here stays text, which
-    /// loads into a column of any type (the server parses it).
+    /// loads into a column of any type (the server parses it). `boolean`, `int16`, `int32`, `int64`, `float32`,
+    /// `float64`, `numeric`, `text`, `bytes`, `uuid`, `date`, `time`, `timestamp`, `interval`, `inet`, `json`; with
+    /// `[]` behind it, a list of such values.
     #[serde(default)]
     #[schemars(schema_with = "types_of_columns", example = one("year", "int32"))]
     pub types: BTreeMap<String, String>,
@@ -174,6 +176,16 @@ mod tests {
         }
         assert!(schema.pointer("/properties/source/properties/csv/properties/null").is_some());
         assert_eq!(schema["required"], serde_json::json!(["name", "tables"]));
+    }
+
+    #[test]
+    fn the_description_of_types_names_every_one() {
+        let schema = schema();
+        let types =
+            schema.pointer("/properties/tables/items/properties/types/description").unwrap().to_string();
+        for scalar in Scalar::ALL {
+            assert!(types.contains(&format!("`{scalar}`")), "{scalar}");
+        }
     }
 
     #[test]

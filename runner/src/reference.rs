@@ -35,9 +35,8 @@ nothing.
 ";
 
 /// Examples of keys whose default shows nothing.
-const EXAMPLES: [(&str, &str); 4] = [
+const EXAMPLES: [(&str, &str); 3] = [
     ("source.csv.null", r#"["NA"]"#),
-    ("source.csv.escape", r#""\\""#),
     ("target.postgres.url", r#""postgres://etl@127.0.0.1,127.0.0.2,127.0.0.3/etl?sslmode=verify-full""#),
     ("target.files.dir", r#""out""#),
 ];
@@ -123,7 +122,7 @@ fn entry(section: &str, name: &str, key: &Value, required: bool) -> String {
     let default = match key.get("default") {
         _ if required => "required".to_owned(),
         Some(default) => format!("default `{}`", toml(default)),
-        None => "no default".to_owned(),
+        None => "optional".to_owned(),
     };
     let path = join(section, name);
     let root = path.split('.').next().unwrap_or_default();

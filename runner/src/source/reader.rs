@@ -1,0 +1,265 @@
+//! Batches of rows from one split. Must not know how records are found (records) or cells understood (column).
+
+use std::borrow::Cow;
+
+use super::column::Column;
+use super::csv::Settings;
+use super::records::{Limits, Next, Records};
+use super::stream::Stream;
+use super::{Error, SourceFile};
+use crate::batch::{Batch, RowStarts};
+use crate::memory::{Loan, Memory};
+use crate::position::Position;
+use crate::reject::{MAX_ORIGINAL_BYTES, Original, Reject, Stage};
+use crate::schema::Field;
+use crate::units::ByteSize;
+
+/// Bytes read at a time: more gains nothing, and there is one such buffer per stream.
+const MAX_BLOCK_BYTES: usize = 128 * 1024;
+
+/// Reads one split, batch by batch.
+pub struct Reader {
+    records: Records,
+    /// Columns of the file: what a record must have.
+    width: usize,
+    wanted: Vec<Wanted>,
+    null_words: Vec<Box<[u8]>>,
+    max_row_bytes: ByteSize,
+    end: Option<u64>,
+    memory: Memory,
+    batch_bytes: u64,
+}
+
+/// A column that is built.
+struct Wanted {
+    /// Its place in the file.
+    index: usize,
+    field: Field,
+    column: Column,
+}
+
+/// A batch that is being made.
+struct Draft {
+    from: Position,
+    starts: RowStarts,
+    rejects: Vec<Reject>,
+    blank: u64,
+    loan: Option<Loan>,
+}
+
+impl Reader {
+    /// Opens the split of `file` from `from` (a record's start) to the byte `end`, or to the end of the file. Every
+    /// record that starts before `end` belongs to it. `fields` are all columns of the file, of which those at
+    /// `wanted` are built, in that order.
+    pub fn open(
+        file: &SourceFile,
+        settings: &Settings,
+        fields: &[Field],
+        wanted: &[usize],
+        from: Position,
+        end: Option<u64>,
+        memory: &Memory,
+    ) -> Result<Reader, Error> {
+        let stream = Stream::open(file, from.byte(), end)?;
+        let block_bytes = memory.batch_bytes().min(MAX_BLOCK_BYTES);
+        Reader::over(stream, settings, (fields, wanted), (from, end), memory, block_bytes)
+    }
+
+    pub(super) fn over(
+        stream: Stream,
+        settings: &Settings,
+        (fields, wanted): (&[Field], &[usize]),
+        (from, end): (Position, Option<u64>),
+        memory: &Memory,
+        block_bytes: usize,
+    ) -> Result<Reader, Error> {
+        let dialect = settings.dialect()?;
+        let mut columns = Vec::new();
+        for &index in wanted {
+            let field = fields.get(index).ok_or(Error::Internal("a wanted column is not in the file"))?;
+            columns.push(Wanted { index, field: field.clone(), column: Column::new(field.ty) });
+        }
+        let max_row_bytes = settings.max_row_bytes;
+        let limits = Limits {
+            block_bytes,
+            max_row_bytes: usize::try_from(max_row_bytes.0).unwrap_or(usize::MAX),
+            cells: fields.len(),
+        };
+        Ok(Reader {
+            records: Records::new(stream, dialect, limits, from),
+            width: fields.len(),
+            wanted: columns,
+            null_words: settings.null.iter().map(|word| word.as_bytes().into()).collect(),
+            max_row_bytes,
+            end,
+            memory: memory.clone(),
+            batch_bytes: memory.batch_bytes() as u64,
+        })
+    }
+
+    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of source; `None` at
+    /// the end of the split. A row that is larger than a batch comes alone and holds a loan of the pool.
+    pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, Error> {
+        let from = self.records.position();
+        let mut draft =
+            Draft { from, starts: RowStarts::new(from), rejects: Vec::new(), blank: 0, loan: None };
+        while draft.starts.len() + draft.rejects.len() < max_rows.max(1) {
+            let position = self.records.position();
+            let empty = position.byte() == from.byte();
+            if self.end.is_some_and(|end| position.byte() >= end) {
+                break;
+            }
+            match self.records.next(draft.loan.is_some(), empty)? {
+                Next::End => match self.end.filter(|end| position.byte() < *end) {
+                    Some(end) => return Err(self.records.shrunk(end)),
+                    None => break,
+                },
+                Next::Idle => break,
+                Next::Large if empty => draft.loan = Some(self.memory.borrow_pool()),
+                Next::Large => break,
+                _ if !empty && self.bytes_with_next(from) > self.batch_bytes => break,
+                next => {
+                    if !self.take(next, &mut draft) {
+                        break;
+                    }
+                    self.records.consume();
+                    if draft.loan.is_some() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.finish(draft)
+    }
+
+    fn bytes_with_next(&self, from: Position) -> u64 {
+        self.records.position().byte() - from.byte() + self.records.length()
+    }
+
+    /// Adds what is in hand to the batch; false when the batch is too long to hold its start.
+    fn take(&mut self, next: Next, draft: &mut Draft) -> bool {
+        let position = self.records.position();
+        if next == Next::Blank && self.width != 1 {
+            draft.blank += 1;
+            return true;
+        }
+        let rows = draft.starts.len();
+        let rejected = match next {
+            Next::TooLong => Some(self.too_long()),
+            Next::Blank => {
+                self.wanted.iter_mut().for_each(|wanted| wanted.column.push_null());
+                None
+            }
+            _ => self.push_row(rows).err(),
+        };
+        if let Some((code, reason)) = rejected {
+            draft.rejects.push(self.reject(code, reason));
+            return true;
+        }
+        let fits = draft.starts.push(position);
+        if !fits {
+            self.roll_back(rows);
+        }
+        fits
+    }
+
+    /// Builds the record in hand as row number `row`, or tells why it is none, leaving no trace of it.
+    fn push_row(&mut self, row: usize) -> Result<(), (&'static str, String)> {
+        let cells = self.records.cells();
+        if cells != self.width {
+            let noun = |count| if count == 1 { "cell" } else { "cells" };
+            let columns = if self.width == 1 { "column" } else { "columns" };
+            let reason = format!("{cells} {}, {} {columns} expected", noun(cells), self.width);
+            return Err(("ragged", reason));
+        }
+        self.check_utf8()?;
+        for at in 0..self.wanted.len() {
+            let index = self.wanted[at].index;
+            let (start, end) = self.records.bounds(index);
+            if self.is_null(index, start, end) {
+                self.wanted[at].column.push_null();
+            } else if !self.wanted[at].column.push(&self.records.decoded()[start..end]) {
+                self.roll_back(row);
+                let field = &self.wanted[at].field;
+                return Err(("bad_cell", format!("column `{}`: not of type {}", field.name, field.ty)));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_null(&mut self, index: usize, start: usize, end: usize) -> bool {
+        if start == end {
+            return !self.records.is_quoted(index);
+        }
+        let cell = &self.records.decoded()[start..end];
+        self.null_words.iter().any(|word| **word == *cell) && !self.records.is_quoted(index)
+    }
+
+    /// Whether the wanted cells are UTF-8, each on its own: in the usual case the record is ASCII as a whole.
+    fn check_utf8(&self) -> Result<(), (&'static str, String)> {
+        let decoded = self.records.decoded();
+        if decoded.is_ascii() {
+            return Ok(());
+        }
+        let whole = simdutf8::basic::from_utf8(decoded);
+        for wanted in &self.wanted {
+            let (start, end) = self.records.bounds(wanted.index);
+            let valid = match whole {
+                Ok(text) => text.is_char_boundary(start) && text.is_char_boundary(end),
+                Err(_) => simdutf8::basic::from_utf8(&decoded[start..end]).is_ok(),
+            };
+            if !valid {
+                return Err(("bad_utf8", format!("column `{}`: not UTF-8", wanted.field.name)));
+            }
+        }
+        Ok(())
+    }
+
+    fn too_long(&self) -> (&'static str, String) {
+        ("too_long", format!("longer than `max_row_bytes` ({})", self.max_row_bytes))
+    }
+
+    fn roll_back(&mut self, rows: usize) {
+        self.wanted.iter_mut().for_each(|wanted| wanted.column.truncate(rows));
+    }
+
+    fn reject(&self, code: &'static str, reason: String) -> Reject {
+        let raw = self.records.raw();
+        let kept = &raw[..raw.len().min(MAX_ORIGINAL_BYTES)];
+        Reject {
+            position: self.records.position(),
+            stage: Stage::Read,
+            code,
+            reason: Cow::Owned(reason),
+            original: Original::Bytes(kept.to_vec()),
+            cut: raw.len() > kept.len() || self.records.is_cut(),
+        }
+    }
+
+    fn finish(&mut self, draft: Draft) -> Result<Option<Batch>, Error> {
+        let end = self.records.position();
+        let source_bytes = end.byte() - draft.from.byte();
+        if source_bytes == 0 {
+            return Ok(None);
+        }
+        let mut columns = Vec::with_capacity(self.wanted.len());
+        for wanted in &mut self.wanted {
+            let built = wanted.column.finish();
+            columns.push(built.map_err(|_| Error::Internal("a column was built wrong"))?);
+        }
+        Ok(Some(Batch {
+            columns,
+            rows: draft.starts.len(),
+            starts: draft.starts,
+            rejects: draft.rejects,
+            blank: draft.blank,
+            end,
+            source_bytes,
+            loan: draft.loan,
+        }))
+    }
+}
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

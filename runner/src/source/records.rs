@@ -1,0 +1,449 @@
+//! One record after the other from a stream, with what `csv-core` hides: where a record starts, which lines it
+//! spans, whether a cell was quoted, blank lines, a quote that is never closed. Must not know columns or types.
+
+use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
+use memchr::{memchr, memchr_iter, memchr2};
+
+use super::Error;
+use super::stream::{Got, Stream};
+use crate::dialect::Dialect;
+use crate::position::Position;
+use crate::reject::MAX_ORIGINAL_BYTES;
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads records. The one in hand stays until [`Records::consume`].
+pub(super) struct Records {
+    stream: Stream,
+    ended: bool,
+    parser: csv_core::Reader,
+    dialect: Dialect,
+    limits: Limits,
+    phase: Phase,
+    /// Where the record in hand starts.
+    byte: u64,
+    line: u64,
+
+    /// Bytes of the stream: those before `start` are done, those from `filled` on are room.
+    buffer: Vec<u8>,
+    start: usize,
+    filled: usize,
+    /// Whether a carriage return was ever seen: else line ends need no second look.
+    has_cr: bool,
+
+    /// Bytes of the buffer from `start` on that belong to the record in hand.
+    taken: usize,
+    /// Its cells, unescaped, one behind the other; always as long as the buffer, so there is room.
+    decoded: Vec<u8>,
+    decoded_len: usize,
+    /// Where cells end in `decoded`; those behind the expected number only pass through the last entries.
+    ends: Vec<usize>,
+    cells: usize,
+    /// The newline that closed the last record is ours.
+    added_newline: bool,
+    /// How far it was searched for the start of a cell: the cell and its place in the buffer behind `start`.
+    searched: (usize, usize),
+    has_quote: Option<bool>,
+    skipped: Option<Skipped>,
+}
+
+/// What a reader may hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Bytes that are read at a time, and the longest record that is held without being asked to grow.
+    pub(super) block_bytes: usize,
+    /// The longest record.
+    pub(super) max_row_bytes: usize,
+    /// Cells that are kept of a record; further ones are counted.
+    pub(super) cells: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Between two records.
+    Start,
+    /// Inside a record.
+    Inside,
+    /// Behind a carriage return that ended it: a newline still belongs to it.
+    Return { blank: bool },
+    /// A record is in hand.
+    Whole { blank: bool },
+}
+
+/// A record that is too long to be held.
+#[derive(Default)]
+struct Skipped {
+    head: Vec<u8>,
+    bytes: u64,
+    lone_returns: u64,
+    last_is_return: bool,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// A record is in hand.
+    Record,
+    /// A blank line is in hand.
+    Blank,
+    /// A record over the limit is in hand: its start and its length.
+    TooLong,
+    /// The record does not fit into a block: call again with `grow`, which takes memory.
+    Large,
+    /// No byte came for a second; call again.
+    Idle,
+    /// The end of the stream.
+    End,
+}
+
+enum Filled {
+    Some,
+    Full,
+    Idle,
+    End,
+}
+
+/// Cells behind the expected ones are counted in steps of so many.
+const SPARE_ENDS: usize = 16;
+
+impl Records {
+    /// Reads on where `stream` stands, which is `position`.
+    pub(super) fn new(stream: Stream, dialect: Dialect, limits: Limits, position: Position) -> Records {
+        let mut builder = ReaderBuilder::new();
+        builder.delimiter(dialect.delimiter).terminator(Terminator::CRLF).escape(dialect.escape);
+        match dialect.quote {
+            Some(quote) => builder.quote(quote),
+            None => builder.quoting(false),
+        };
+        let mut parser = builder.build();
+        // It strips a BOM from the first bytes it sees, and a split may start with one that is data.
+        parser.read_record(b"\n", &mut [0], &mut [0]);
+        Records {
+            stream,
+            ended: false,
+            parser,
+            dialect,
+            limits,
+            phase: Phase::Start,
+            byte: position.byte(),
+            line: position.line(),
+            buffer: vec![0; limits.block_bytes],
+            start: 0,
+            filled: 0,
+            has_cr: false,
+            taken: 0,
+            decoded: vec![0; limits.block_bytes],
+            decoded_len: 0,
+            ends: vec![0; limits.cells + SPARE_ENDS],
+            cells: 0,
+            added_newline: false,
+            searched: (0, 0),
+            has_quote: None,
+            skipped: None,
+        }
+    }
+
+    /// Goes behind a byte order mark at the file's start and returns the first two bytes there are.
+    pub(super) fn skip_bom(&mut self) -> Result<[Option<u8>; 2], Error> {
+        while self.filled - self.start < BOM.len() {
+            match self.fill(true, true)? {
+                Filled::Some => {}
+                Filled::Full | Filled::Idle | Filled::End => break,
+            }
+        }
+        let head = &self.buffer[self.start..self.filled];
+        let first = [head.first().copied(), head.get(1).copied()];
+        if head.starts_with(BOM) {
+            self.start += BOM.len();
+            self.byte += BOM.len() as u64;
+        }
+        Ok(first)
+    }
+
+    /// Where the record in hand starts, or else the next one.
+    pub(super) fn position(&self) -> Position {
+        Position::File { byte: self.byte, line: self.line }
+    }
+
+    /// The error of a file that ends before `expected`.
+    pub(super) fn shrunk(&self, expected: u64) -> Error {
+        self.stream.shrunk(expected)
+    }
+
+    /// Gets a record in hand, if there is none yet. It may `grow` beyond a block, and `wait` for a stream.
+    pub(super) fn next(&mut self, grow: bool, wait: bool) -> Result<Next, Error> {
+        loop {
+            match self.phase {
+                Phase::Whole { blank: true } => return Ok(Next::Blank),
+                Phase::Whole { blank: false } if self.is_too_long() => return Ok(Next::TooLong),
+                Phase::Whole { blank: false } => return Ok(Next::Record),
+                Phase::Start if self.start < self.filled => self.begin(),
+                Phase::Inside if self.start + self.taken < self.filled => self.parse(),
+                Phase::Inside if self.skipped.is_none() && self.is_too_long() => self.skip_what_was_taken(),
+                Phase::Return { blank } if self.start + self.taken < self.filled => self.end_line(blank),
+                Phase::Start | Phase::Inside | Phase::Return { .. } => match self.fill(grow, wait)? {
+                    Filled::Some => {}
+                    Filled::Full => return Ok(Next::Large),
+                    Filled::Idle => return Ok(Next::Idle),
+                    Filled::End => match self.phase {
+                        Phase::Return { blank } => self.phase = Phase::Whole { blank },
+                        Phase::Inside => self.end_of_file()?,
+                        Phase::Start | Phase::Whole { .. } => return Ok(Next::End),
+                    },
+                },
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        self.parser.set_line(0);
+        (self.decoded_len, self.cells, self.searched, self.has_quote) = (0, 0, (0, 0), None);
+        self.added_newline = false;
+        self.phase = match self.buffer[self.start] {
+            b'\n' => {
+                self.parser.set_line(1);
+                self.taken = 1;
+                Phase::Whole { blank: true }
+            }
+            b'\r' => {
+                self.taken = 1;
+                Phase::Return { blank: true }
+            }
+            _ => Phase::Inside,
+        };
+    }
+
+    fn parse(&mut self) {
+        let input = &self.buffer[self.start + self.taken..self.filled];
+        let kept = self.cells.min(self.limits.cells);
+        let (result, read, written, cells) =
+            self.parser.read_record(input, &mut self.decoded[self.decoded_len..], &mut self.ends[kept..]);
+        self.taken += read;
+        self.decoded_len += written;
+        self.cells += cells;
+        let by_return = self.taken > 0 && self.buffer[self.start + self.taken - 1] == b'\r';
+        if self.skipped.is_some() {
+            self.skip_what_was_taken();
+        }
+        if result == ReadRecordResult::Record {
+            self.phase =
+                if by_return { Phase::Return { blank: false } } else { Phase::Whole { blank: false } };
+        }
+    }
+
+    /// A carriage return ended the record; takes the newline behind it.
+    fn end_line(&mut self, blank: bool) {
+        if self.buffer[self.start + self.taken] == b'\n' {
+            self.taken += 1;
+            self.parser.set_line(self.parser.line() + 1);
+            if self.skipped.is_some() {
+                self.skip_what_was_taken();
+            }
+        }
+        self.phase = Phase::Whole { blank };
+    }
+
+    /// Inside quotes a newline is a byte like any other, so one more tells whether the last quote was closed.
+    fn end_of_file(&mut self) -> Result<(), Error> {
+        let kept = self.cells.min(self.limits.cells);
+        let (result, _, _, cells) = self.parser.read_record(b"\n", &mut [0], &mut self.ends[kept..]);
+        if result != ReadRecordResult::Record {
+            return Err(Error::UnclosedQuote { file: self.stream.name().into(), line: self.line });
+        }
+        self.cells += cells;
+        self.added_newline = true;
+        self.phase = Phase::Whole { blank: false };
+        Ok(())
+    }
+
+    fn is_too_long(&self) -> bool {
+        // A newline behind the carriage return that ended it does not count: whether it is there already must not
+        // make a difference.
+        let line_end = self.raw_with_line_end();
+        let taken = if line_end.ends_with(b"\r\n") { self.taken - 1 } else { self.taken };
+        self.skipped.is_some() || taken > self.limits.max_row_bytes
+    }
+
+    /// Lets go of the bytes of a record that is over the limit, keeping its start for the reject.
+    fn skip_what_was_taken(&mut self) {
+        let bytes = &self.buffer[self.start..self.start + self.taken];
+        let skipped = self.skipped.get_or_insert_default();
+        let room = MAX_ORIGINAL_BYTES - skipped.head.len();
+        skipped.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        skipped.bytes += bytes.len() as u64;
+        if let (true, Some(first)) = (skipped.last_is_return, bytes.first()) {
+            skipped.lone_returns += u64::from(*first != b'\n');
+        }
+        if let Some(last) = bytes.last() {
+            skipped.last_is_return = *last == b'\r';
+            skipped.lone_returns += lone_returns(bytes) - u64::from(skipped.last_is_return);
+        }
+        self.start += self.taken;
+        (self.taken, self.decoded_len) = (0, 0);
+        self.shrink();
+    }
+
+    /// More bytes into the buffer, of which the done ones make room.
+    fn fill(&mut self, grow: bool, wait: bool) -> Result<Filled, Error> {
+        if self.ended {
+            return Ok(Filled::End);
+        }
+        self.buffer.copy_within(self.start..self.filled, 0);
+        self.filled -= self.start;
+        self.start = 0;
+        if self.filled == self.buffer.len() {
+            if !grow {
+                return Ok(Filled::Full);
+            }
+            let doubled = (2 * self.filled).min(self.limits.max_row_bytes.saturating_add(1));
+            let length = doubled.max(self.filled + 1);
+            self.buffer.resize(length, 0);
+            self.decoded.resize(length, 0);
+        }
+        // Never more than a block, so that what is left behind a large record fits into one.
+        let room = (self.filled + self.limits.block_bytes).min(self.buffer.len());
+        let room = &mut self.buffer[self.filled..room];
+        Ok(match self.stream.read(room, wait)? {
+            Got::Bytes(length) => {
+                self.has_cr = self.has_cr || memchr(b'\r', &room[..length]).is_some();
+                self.filled += length;
+                Filled::Some
+            }
+            Got::Idle => Filled::Idle,
+            Got::End => {
+                self.ended = true;
+                Filled::End
+            }
+        })
+    }
+
+    /// Bytes of what is in hand, its line end included.
+    pub(super) fn length(&self) -> u64 {
+        self.skipped.as_ref().map_or(self.taken as u64, |skipped| skipped.bytes)
+    }
+
+    fn lines(&self) -> u64 {
+        let newlines = self.parser.line() - u64::from(self.added_newline);
+        newlines
+            + match &self.skipped {
+                Some(skipped) => skipped.lone_returns + u64::from(skipped.last_is_return),
+                None if self.has_cr => lone_returns(self.raw_with_line_end()),
+                None => 0,
+            }
+    }
+
+    /// Done with what is in hand.
+    pub(super) fn consume(&mut self) {
+        self.byte += self.length();
+        self.line += self.lines();
+        self.start += self.taken;
+        self.taken = 0;
+        self.skipped = None;
+        self.phase = Phase::Start;
+        self.shrink();
+    }
+
+    /// Gives back what a large record took.
+    fn shrink(&mut self) {
+        let block = self.limits.block_bytes;
+        if self.buffer.len() > block && self.filled - self.start <= block {
+            self.buffer.copy_within(self.start..self.filled, 0);
+            self.filled -= self.start;
+            self.start = 0;
+            for buffer in [&mut self.buffer, &mut self.decoded] {
+                buffer.truncate(block);
+                buffer.shrink_to_fit();
+            }
+        }
+    }
+
+    fn raw_with_line_end(&self) -> &[u8] {
+        &self.buffer[self.start..self.start + self.taken]
+    }
+
+    /// The bytes of the record in hand without its line end, or the start of one that is too long.
+    pub(super) fn raw(&self) -> &[u8] {
+        let mut raw = self.skipped.as_ref().map_or(self.raw_with_line_end(), |skipped| &skipped.head);
+        if !self.added_newline && self.length() == raw.len() as u64 {
+            raw = raw.strip_suffix(b"\n").unwrap_or(raw);
+            raw = raw.strip_suffix(b"\r").unwrap_or(raw);
+        }
+        raw
+    }
+
+    /// Whether [`Records::raw`] is only a part of the record.
+    pub(super) fn is_cut(&self) -> bool {
+        self.skipped.as_ref().is_some_and(|skipped| skipped.bytes > skipped.head.len() as u64)
+    }
+
+    /// How many cells the record in hand has.
+    pub(super) fn cells(&self) -> usize {
+        self.cells
+    }
+
+    /// All its cells, unescaped, without anything between them.
+    pub(super) fn decoded(&self) -> &[u8] {
+        &self.decoded[..self.decoded_len]
+    }
+
+    /// Where cell `index`, one of the kept ones, starts and ends in [`Records::decoded`].
+    pub(super) fn bounds(&self, index: usize) -> (usize, usize) {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        (start, self.ends[index])
+    }
+
+    /// Whether cell `index`, one of the kept ones, was written with quotes. Asked for few cells (empty ones, null
+    /// words), so the record is searched only then; it is cheap when they are asked in their order.
+    pub(super) fn is_quoted(&mut self, index: usize) -> bool {
+        let Some(quote) = self.dialect.quote else { return false };
+        let raw = &self.buffer[self.start..self.start + self.taken];
+        if !*self.has_quote.get_or_insert_with(|| memchr(quote, raw).is_some()) {
+            return false;
+        }
+        if index < self.searched.0 {
+            self.searched = (0, 0);
+        }
+        let (mut cell, mut place) = self.searched;
+        while cell < index {
+            let (start, end) = self.bounds(cell);
+            place = behind_cell(&self.dialect, quote, raw, place, end - start);
+            cell += 1;
+        }
+        self.searched = (cell, place);
+        raw.get(place) == Some(&quote)
+    }
+}
+
+/// Where the next cell starts in `raw`, when one starts at `place` and has `length` bytes without its quoting.
+fn behind_cell(dialect: &Dialect, quote: u8, raw: &[u8], mut place: usize, mut length: usize) -> usize {
+    if raw.get(place) == Some(&quote) {
+        place += 1;
+        loop {
+            let rest = raw.get(place..).unwrap_or_default();
+            let Some(plain) = memchr2(quote, dialect.escape.unwrap_or(quote), rest) else { break };
+            length -= plain.min(length);
+            place += plain + 1;
+            if rest[plain] == quote && raw.get(place) != Some(&quote) {
+                break;
+            }
+            // A doubled quote, or a byte behind an escape.
+            length = length.saturating_sub(1);
+            place += 1;
+        }
+    }
+    // What is not quoted, also behind a closing quote, is as long as it was written.
+    place + length + 1
+}
+
+/// Carriage returns without a newline behind them.
+fn lone_returns(bytes: &[u8]) -> u64 {
+    memchr_iter(b'\r', bytes).filter(|&at| bytes.get(at + 1) != Some(&b'\n')).count() as u64
+}
+
+#[cfg(test)]
+impl Records {
+    /// What the buffers hold now.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.buffer.capacity() + self.decoded.capacity()
+    }
+}

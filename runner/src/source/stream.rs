@@ -1,0 +1,172 @@
+//! The decompressed bytes of one file from an offset on. Must not know records.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::stdin::{self, Feed};
+use super::{Compression, Error, Input, SourceFile};
+
+/// How long to wait for bytes of a stream while there are rows in hand: they must not keep a chunk open for ever.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What [`Stream::read`] got.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Got {
+    /// So many bytes, at least one.
+    Bytes(usize),
+    /// Nothing for a second.
+    Idle,
+    /// The end.
+    End,
+}
+
+/// An open file.
+pub(super) struct Stream {
+    name: String,
+    /// Bytes read and skipped so far.
+    at: u64,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Positioned reads: no state in the operating system, and no byte read behind `end` without need.
+    Plain {
+        file: File,
+        end: u64,
+    },
+    Gzip(Box<MultiGzDecoder<BufReader<Packed>>>),
+    Zstd(Box<zstd::Decoder<'static, BufReader<Packed>>>),
+    Feed(Feed),
+}
+
+/// Compressed bytes.
+enum Packed {
+    File(File),
+    Feed(Feed),
+}
+
+impl Read for Packed {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Packed::File(file) => file.read(out),
+            Packed::Feed(feed) => feed.read(out),
+        }
+    }
+}
+
+impl Stream {
+    /// Opens `file` at `from`. What is behind `end` is read only when somebody reads on.
+    pub(super) fn open(file: &SourceFile, from: u64, end: Option<u64>) -> Result<Stream, Error> {
+        let packed = match &file.input {
+            Input::File(_) => None,
+            Input::Stdin => Some(stdin::take()?),
+        };
+        Stream::over(file, packed, from, end)
+    }
+
+    /// Opens `file` at its start, so that it can still be opened when it is standard input.
+    pub(super) fn look(file: &SourceFile) -> Result<Stream, Error> {
+        let packed = match &file.input {
+            Input::File(_) => None,
+            Input::Stdin => Some(stdin::look()?),
+        };
+        Stream::over(file, packed, 0, None)
+    }
+
+    pub(super) fn over(
+        file: &SourceFile,
+        feed: Option<Feed>,
+        from: u64,
+        end: Option<u64>,
+    ) -> Result<Stream, Error> {
+        let failed = |source: io::Error| match (&file.input, source.kind()) {
+            (Input::File(path), io::ErrorKind::NotFound) => Error::NoFile { path: path.clone() },
+            _ => Error::Read { file: file.key.clone(), source },
+        };
+        let packed = match (&file.input, feed) {
+            (Input::File(path), None) => Packed::File(File::open(path).map_err(failed)?),
+            (_, Some(feed)) => Packed::Feed(feed),
+            (Input::Stdin, None) => return Err(Error::StdinTaken),
+        };
+        let kind = match (file.compression, packed) {
+            (Compression::None, Packed::File(file)) => Kind::Plain { file, end: end.unwrap_or(u64::MAX) },
+            (Compression::None, Packed::Feed(feed)) => Kind::Feed(feed),
+            (Compression::Gzip, packed) => Kind::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(packed)))),
+            (Compression::Zstd, packed) => {
+                let decoder = zstd::Decoder::with_buffer(BufReader::new(packed)).map_err(failed)?;
+                Kind::Zstd(Box::new(decoder))
+            }
+        };
+        let mut stream = Stream { name: file.key.clone(), at: 0, kind };
+        stream.skip(from)?;
+        Ok(stream)
+    }
+
+    /// The file's key, for messages.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn skip(&mut self, to: u64) -> Result<(), Error> {
+        if let Kind::Plain { file, .. } = &self.kind {
+            let size = file.metadata().map_err(|error| self.failed(error))?.len();
+            self.at = to.min(size);
+        } else {
+            let mut away = vec![0; 64 * 1024];
+            while self.at < to {
+                let wanted = usize::try_from(to - self.at).unwrap_or(usize::MAX).min(away.len());
+                if self.read(&mut away[..wanted], true)? == Got::End {
+                    break;
+                }
+            }
+        }
+        if self.at < to { Err(self.shrunk(to)) } else { Ok(()) }
+    }
+
+    /// The file ended where more was expected.
+    pub(super) fn shrunk(&self, expected: u64) -> Error {
+        Error::Shrunk { file: self.name.clone(), size: self.at, expected }
+    }
+
+    /// Reads some bytes into `out`, which is not empty. Unless it may `wait`, it comes back after a second without
+    /// bytes of an uncompressed standard input.
+    pub(super) fn read(&mut self, out: &mut [u8], wait: bool) -> Result<Got, Error> {
+        let length = loop {
+            let read = match &mut self.kind {
+                Kind::Plain { file, end } => {
+                    let planned = end.checked_sub(self.at).filter(|rest| *rest > 0).unwrap_or(u64::MAX);
+                    let length = usize::try_from(planned).unwrap_or(usize::MAX).min(out.len());
+                    file.read_at(&mut out[..length], self.at).map(Some)
+                }
+                Kind::Gzip(decoder) => decoder.read(out).map(Some),
+                Kind::Zstd(decoder) => decoder.read(out).map(Some),
+                Kind::Feed(feed) => feed.read_within(out, (!wait).then_some(PATIENCE)),
+            };
+            match read {
+                Ok(length) => break length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(error)),
+            }
+        };
+        self.at += length.unwrap_or(0) as u64;
+        Ok(match length {
+            None => Got::Idle,
+            Some(0) => Got::End,
+            Some(length) => Got::Bytes(length),
+        })
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        let file = self.name.clone();
+        let format = match self.kind {
+            Kind::Gzip(_) => "gzip",
+            Kind::Zstd(_) => "zstd",
+            Kind::Plain { .. } | Kind::Feed(_) => return Error::Read { file, source },
+        };
+        Error::Decompress { file, format, byte: self.at, source }
+    }
+}

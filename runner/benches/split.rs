@@ -14,7 +14,10 @@ const FILE_BYTES: usize = 64 << 20;
 const SPLIT_BYTES: u64 = 8 << 20;
 const BLOCK_BYTES: usize = 256 << 10;
 
-fn repeated(row: impl Fn(usize) -> String) -> Vec<u8> {
+/// The row of a number.
+type Row = fn(usize) -> String;
+
+fn repeated(row: Row) -> Vec<u8> {
     let mut file = Vec::with_capacity(FILE_BYTES + 1024);
     let mut number = 0;
     while file.len() < FILE_BYTES {
@@ -60,7 +63,7 @@ fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("split");
     group.sample_size(10);
     let escape = Dialect { escape: Some(b'\\'), ..Dialect::default() };
-    let files: [(&str, fn(usize) -> String); 4] =
+    let files: [(&str, Row); 4] =
         [("typical", typical), ("quoted", quoted), ("bare", bare), ("undecided", undecided)];
     for (name, row) in files {
         let file = repeated(row);

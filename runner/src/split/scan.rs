@@ -175,15 +175,15 @@ impl Scanner {
     #[inline]
     fn alternate(&self, at: usize, word: &Word, quotes: u64, before: Effect, cuts: &Cuts) -> Option<Effect> {
         let odd = odd_so_far(quotes);
-        let line_ends =
-            if at + word.len() < cuts.wanted { 0 } else { places(word, b'\n') | places(word, b'\r') };
+        let end = at + word.len();
+        let line_ends = if end < cuts.wanted { 0 } else { places(word, b'\n') | places(word, b'\r') };
         if let Some(state) = before.only() {
             return self.alternate_from(state, word, quotes, odd, line_ends).map(Effect::always);
         }
         let mut behind = [State::Start; 4];
-        for state in State::ALL {
-            let entered = before.on(state);
-            behind[state as usize] = self.alternate_from(entered, word, quotes, odd, line_ends)?;
+        for (state, next) in State::ALL.into_iter().zip(cuts.next) {
+            let line_ends = if end < next { 0 } else { line_ends };
+            behind[state as usize] = self.alternate_from(before.on(state), word, quotes, odd, line_ends)?;
         }
         Some(Effect::new(|state| behind[state as usize]))
     }

@@ -1,6 +1,11 @@
 //! What can go wrong at the target, in one closed set of classes. Never a server's message, DETAIL or CONTEXT:
 //! they carry values of rows.
 
+use std::fmt;
+
+use crate::position::Position;
+use crate::reject::{Reject, Stage};
+
 /// What an error means for the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -14,6 +19,10 @@ pub enum Class {
     Drift,
     /// The server refuses what we ask for: permissions, missing tables, bad settings.
     Refused,
+    /// Another process loads the same run right now.
+    Busy,
+    /// More rows were rejected than the run allows.
+    Rejects,
     /// A mistake of ours.
     Bug,
 }
@@ -45,9 +54,21 @@ pub enum Error {
         /// The driver's words (I/O errors carry no values).
         reason: String,
     },
+    /// The connection ended between sending `COMMIT` and its answer: claim the split again, its position says what
+    /// happened.
+    #[error("connection to {address} lost before COMMIT was answered: {reason}")]
+    InDoubt {
+        /// Host and port.
+        address: String,
+        /// The driver's words, or the server's state.
+        reason: String,
+    },
     /// The server answered with an error.
     #[error("{action} was refused: {0}", action = .0.action)]
     Server(Box<ServerError>),
+    /// The server refused a row of a chunk, which was rolled back.
+    #[error("the server refused a row of {0}")]
+    RefusedRow(Box<RefusedRow>),
     /// The ledger row is not as this worker left it.
     #[error("split {split} was taken over by another worker")]
     Clash {
@@ -57,6 +78,12 @@ pub enum Error {
     /// The run would make other rows than the ledger was made for.
     #[error("{0}")]
     Drift(String),
+    /// Another process is at work on what we need.
+    #[error("{0}")]
+    Busy(String),
+    /// More rows were rejected than the run allows; the chunk that went over it was rolled back.
+    #[error("{0}")]
+    TooManyRejects(Box<TooManyRejects>),
     /// Settings, nodes or tables are not usable, in our words.
     #[error("{0}")]
     Refused(String),
@@ -65,43 +92,32 @@ pub enum Error {
     Bug(String),
 }
 
-fn listed(failures: &[(String, String)]) -> String {
-    let failures: Vec<String> = failures.iter().map(|(address, why)| format!("{address}: {why}")).collect();
-    failures.join("; ")
-}
-
 impl Error {
     /// What the error means for the run.
     pub fn class(&self) -> Class {
         match self {
-            Error::Connect { .. } | Error::NoHost { .. } | Error::Lost { .. } => Class::Connection,
-            Error::Server(refusal) => class_of(&refusal.state),
+            Error::Connect { .. } | Error::NoHost { .. } | Error::Lost { .. } | Error::InDoubt { .. } => {
+                Class::Connection
+            }
+            Error::Server(server) if server.passes() => Class::Connection,
+            Error::Server(_) | Error::Refused(_) => Class::Refused,
+            Error::RefusedRow(_) => Class::RefusedRow,
             Error::Clash { .. } => Class::Clash,
             Error::Drift(_) => Class::Drift,
-            Error::Refused(_) => Class::Refused,
+            Error::Busy(_) => Class::Busy,
+            Error::TooManyRejects(_) => Class::Rejects,
             Error::Bug(_) => Class::Bug,
         }
     }
 }
 
-/// Rows are to blame for data exceptions, constraints, limits of a row and what triggers raise. A server that is
-/// short of something, restarts, became read-only or rolled back for another transaction can be tried again.
-fn class_of(state: &str) -> Class {
-    match state {
-        "25006" | "55P03" | "57014" => return Class::Connection,
-        // A second `BEGIN`, a statement after an error: ours to get right.
-        "25001" | "25P01" | "25P02" => return Class::Bug,
-        _ => {}
-    }
-    match state.get(..2).unwrap_or_default() {
-        "22" | "23" | "44" | "54" | "P0" => Class::RefusedRow,
-        "08" | "40" | "53" | "57" | "58" => Class::Connection,
-        _ => Class::Refused,
-    }
+fn listed(failures: &[(String, String)]) -> String {
+    let failures: Vec<String> = failures.iter().map(|(address, why)| format!("{address}: {why}")).collect();
+    failures.join("; ")
 }
 
 /// The parts of a server's error that carry no values.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerError {
     /// What was being done: `COPY`, `COMMIT`, `claim`, …
     pub action: &'static str,
@@ -119,8 +135,21 @@ pub struct ServerError {
     pub line: Option<u64>,
 }
 
-impl std::fmt::Display for ServerError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl ServerError {
+    /// Whether a row of a chunk is to blame: data exceptions, constraints, limits, `RAISE` in a trigger.
+    pub fn blames_a_row(&self) -> bool {
+        matches!(self.state.get(..2), Some("22" | "23" | "54")) || self.state == "P0001"
+    }
+
+    /// Whether the same may succeed later or elsewhere: lost connections (08), conflicts of transactions (40),
+    /// resources (53), lock time-outs, cancelled statements and shutdowns (57), I/O errors (58).
+    pub fn passes(&self) -> bool {
+        matches!(self.state.get(..2), Some("08" | "40" | "53" | "57" | "58")) || self.state == "55P03"
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SQLSTATE {} ({})", self.state, self.condition)?;
         for (what, name) in
             [("table", &self.table), ("column", &self.column), ("constraint", &self.constraint)]
@@ -133,32 +162,126 @@ impl std::fmt::Display for ServerError {
     }
 }
 
+/// Which row the server refused, as far as it can be told, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRow {
+    /// The source of the chunk.
+    pub source: String,
+    /// The first and the last source row that the chunk sent.
+    pub range: Option<(Position, Position)>,
+    /// The source row that the server named. A hint: deferred constraints name none.
+    pub position: Option<Position>,
+    /// What the server answered.
+    pub server: ServerError,
+}
+
+/// `flights.csv, lines 2-21, at line 7: SQLSTATE 23505 (unique_violation), table …`
+impl fmt::Display for RefusedRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)?;
+        if let Some((first, last)) = self.range {
+            write!(f, ", lines {}-{}", first.line(), last.line())?;
+        }
+        if let Some(position) = self.position {
+            write!(f, ", at line {}", position.line())?;
+        }
+        write!(f, ": {}", self.server)
+    }
+}
+
+/// More rows were rejected than the run allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TooManyRejects {
+    /// The setting that was exceeded, e.g. `max_rejects = 0`.
+    pub limit: String,
+    /// Rows rejected, those of the chunk in hand and of earlier runs included.
+    pub rejected: u64,
+    /// Rows read, counted likewise.
+    pub read: u64,
+    /// The source of the chunk in hand; empty when the whole run was judged.
+    pub source: String,
+    /// The last rejects of the chunk in hand, without their values.
+    pub last: Vec<RejectNote>,
+}
+
+impl fmt::Display for TooManyRejects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} rows rejected, more than {} allows", self.rejected, self.read, self.limit)?;
+        for note in &self.last {
+            write!(f, "\n  {} line {}: {}: {}", self.source, note.position.line(), note.stage, note.reason)?;
+        }
+        Ok(())
+    }
+}
+
+/// A reject as people are told of it: without the row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectNote {
+    /// Where the row starts in its source.
+    pub position: Position,
+    /// Where it failed.
+    pub stage: Stage,
+    /// From the stage's closed set.
+    pub code: &'static str,
+    /// For people.
+    pub reason: String,
+}
+
+impl From<&Reject> for RejectNote {
+    fn from(reject: &Reject) -> Self {
+        RejectNote {
+            position: reject.position,
+            stage: reject.stage,
+            code: reject.code,
+            reason: reject.reason.to_string(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn server(state: &str) -> ServerError {
+        ServerError { action: "COPY", state: state.into(), condition: "x", ..ServerError::default() }
+    }
+
     #[test]
-    fn every_sqlstate_has_one_class() {
-        let class = |state: &str| {
-            Error::Server(Box::new(ServerError { state: state.into(), ..ServerError::default() })).class()
-        };
-        for state in ["22P02", "23505", "54000", "P0001", "44000"] {
-            assert_eq!(class(state), Class::RefusedRow, "{state}");
+    fn a_state_tells_whether_a_row_is_to_blame_or_trying_again_helps() {
+        for state in ["22P02", "23505", "54000", "P0001"] {
+            assert!(server(state).blames_a_row() && !server(state).passes(), "{state}");
         }
-        for state in ["08007", "40001", "40003", "40P01", "53100", "57P01", "58030", "25006", "55P03"] {
-            assert_eq!(class(state), Class::Connection, "{state}");
+        for state in ["08006", "40001", "53100", "55P03", "57P01", "58030"] {
+            assert!(!server(state).blames_a_row() && server(state).passes(), "{state}");
+            assert_eq!(Error::Server(Box::new(server(state))).class(), Class::Connection);
         }
-        for state in ["42501", "42P01", "28P01", "3D000", "0A000", "XX000", "", "é"] {
-            assert_eq!(class(state), Class::Refused, "{state}");
+        for state in ["42501", "42P01", "XX000", "", "P"] {
+            assert!(!server(state).blames_a_row() && !server(state).passes(), "{state}");
+            assert_eq!(Error::Server(Box::new(server(state))).class(), Class::Refused);
         }
-        assert_eq!(class("25P02"), Class::Bug);
     }
 
     #[test]
     fn all_hosts_are_shown_when_none_answers() {
         let failures = [("a:1", "refused"), ("b:2", "no answer")];
         let failures = failures.map(|(host, why)| (host.to_string(), why.to_string())).to_vec();
-        let shown = Error::NoHost { failures }.to_string();
-        assert_eq!(shown, "cannot connect to any of 2 hosts: a:1: refused; b:2: no answer");
+        let error = Error::NoHost { failures };
+        assert_eq!(error.to_string(), "cannot connect to any of 2 hosts: a:1: refused; b:2: no answer");
+        assert_eq!(error.class(), Class::Connection);
+    }
+
+    #[test]
+    fn a_refused_row_is_shown_with_its_lines() {
+        let at = |line| Position::File { byte: line, line };
+        let mut refused = RefusedRow {
+            source: "a.csv".into(),
+            range: Some((at(2), at(9))),
+            position: Some(at(7)),
+            server: ServerError { constraint: Some("k".into()), ..server("23505") },
+        };
+        let text = "a.csv, lines 2-9, at line 7: SQLSTATE 23505 (x), constraint `k`";
+        assert_eq!(refused.to_string(), text);
+        refused.position = None;
+        assert_eq!(refused.to_string(), text.replace(", at line 7", ""));
     }
 }

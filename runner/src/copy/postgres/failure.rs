@@ -1,173 +1,87 @@
-//! What the driver's errors mean, in our words: while connecting ([`reason`]) and later ([`server_error`]).
-//!
-//! Must not know: SQL. Never shows a server's message, DETAIL, HINT or CONTEXT: they carry values and names that
-//! rows chose.
+//! From the driver's errors to ours: SQLSTATE, names and a line, never the server's text, which carries values of
+//! rows. Must not know what is done about an error.
 
-use std::error::Error as StdError;
-use std::io;
+use tokio_postgres::error::{DbError, Severity};
 
-use rustls::CertificateError;
-use tokio_postgres::error::DbError;
-
-use super::conditions;
-use super::options::{Endpoint, Options};
+use super::condition;
 use crate::copy::error::{Error, ServerError};
 
-/// Why a host could not be connected to, and what to do.
-pub(super) fn reason(error: &tokio_postgres::Error, endpoint: &Endpoint, options: &Options) -> String {
-    if let Some(refusal) = error.as_db_error() {
-        return refused_by_server(refusal.code().code(), endpoint, options);
+/// What the driver's error means. `action` is what was being done: `COPY`, `COMMIT`, `claim`, …
+pub fn failure(action: &'static str, address: &str, error: &tokio_postgres::Error) -> Error {
+    let lost = |reason| Error::Lost { address: address.into(), action, reason };
+    if let Some(db) = error.as_db_error() {
+        let server = server_error(action, db);
+        return if ends_the_session(db) { lost(server.to_string()) } else { Error::Server(Box::new(server)) };
     }
-    if let Some(tls) = cause::<rustls::Error>(error) {
-        return tls_reason(tls);
-    }
-    if let Some(io) = cause::<io::Error>(error) {
-        return io_reason(io);
-    }
-    let words = [error.to_string(), error.source().map(ToString::to_string).unwrap_or_default()];
-    match words[1].as_str() {
-        "password missing" => "the server asks for a password and there is none: set PGPASSWORD or add a line to ~/.pgpass".into(),
-        "server does not support TLS" => {
-            "the server does not offer TLS: turn it on there, or (on a network that you trust) use sslmode=disable".into()
+    match error.to_string().as_str() {
+        // The driver does not tell its kinds apart in any other way; these three are ours to avoid.
+        text @ ("query returned an unexpected number of rows"
+        | "query returned an unexpected number of columns"
+        | "error encoding message to server") => Error::Bug(format!("{action}: {text}")),
+        text if text.starts_with("error serializing")
+            || text.starts_with("error deserializing")
+            || text.starts_with("expected ")
+            || text.starts_with("invalid column") =>
+        {
+            Error::Bug(format!("{action}: {text}"))
         }
-        "" => words[0].clone(),
-        // The driver's own constants, without the server's text.
-        cause => format!("{}: {cause}", words[0]),
+        text => lost(with_io_reason(text, error)),
     }
 }
 
-fn refused_by_server(state: &str, endpoint: &Endpoint, options: &Options) -> String {
-    let (user, database) = (&options.user, &options.database);
-    let what = match state {
-        "28P01" if endpoint.password.is_none() => {
-            format!("a password for user `{user}` is needed: set PGPASSWORD or add a line to ~/.pgpass")
-        }
-        "28P01" => format!("the password of user `{user}` is wrong, or there is no such user"),
-        "28000" => format!(
-            "the server does not let user `{user}` into database `{database}` from here this way: look at pg_hba.conf, the user's name and sslmode"
-        ),
-        "3D000" => format!("there is no database `{database}`: create it, or name another one"),
-        "42501" => format!("user `{user}` may not connect to database `{database}`: grant CONNECT"),
-        "53300" => "the server has no connection left: use fewer streams or raise max_connections".into(),
-        "57P03" => "the server is starting up or shutting down".into(),
-        _ => "the server refused the session".into(),
-    };
-    format!("{what} (SQLSTATE {state}, {})", conditions::name(state))
+/// Whether an error leaves it unknown if a `COMMIT` that was sent took place: no answer at all, an answer that says so,
+/// or the end of the session in place of `COMMIT`'s own answer.
+pub(super) fn ends_unknown(error: &tokio_postgres::Error, answers_commit: bool) -> bool {
+    error
+        .as_db_error()
+        .is_none_or(|db| is_unknown(db.code().code()) || (answers_commit && ends_the_session(db)))
 }
 
-fn tls_reason(error: &rustls::Error) -> String {
-    let rustls::Error::InvalidCertificate(certificate) = error else { return format!("TLS failed: {error}") };
-    match certificate {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "the server's certificate is not signed by the authority that we know: name its file with sslrootcert".into()
-        }
-        CertificateError::NotValidForNameContext { expected, presented } => {
-            let presented: Vec<&str> = presented.iter().take(10).map(String::as_str).collect();
-            format!(
-                "the server's certificate is not for `{}` but for {}: connect by that name, or give the server a certificate with ours in subjectAltName",
-                expected.to_str(),
-                if presented.is_empty() { "no name at all".into() } else { presented.join(", ") }
-            )
-        }
-        CertificateError::NotValidForName => "the server's certificate is for another host".into(),
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the server's certificate has expired".into(),
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "the server shows an authority's certificate as its own: sign one for the server with it".into()
-        }
-        other => format!("the server's certificate is not usable: {other}"),
-    }
+/// Transaction resolution unknown, statement completion unknown.
+fn is_unknown(state: &str) -> bool {
+    matches!(state, "08007" | "40003")
 }
 
-fn io_reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused: no server listens there".into(),
-        io::ErrorKind::TimedOut => "no answer: is the address right, does a firewall drop packets?".into(),
-        io::ErrorKind::NotFound => "no such socket: no server listens there".into(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-            "the server closed the connection at once: is it a PostgreSQL server, and not shutting down?"
-                .into()
-        }
-        _ => error.to_string(),
-    }
+fn ends_the_session(db: &DbError) -> bool {
+    let fatal = matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+    fatal || db.code().code().starts_with("08") || matches!(db.code().code(), "57P01" | "57P02" | "25P03")
 }
 
-/// The first error of a type in the chain; `io::Error` hides what it wraps from `source`.
-fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    // Chains are short; the bound is against a cyclic one.
-    for _ in 0..16 {
-        let error = next?;
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    None
+/// `error communicating with the server: connection reset by peer`. I/O errors carry no values.
+fn with_io_reason(text: &str, error: &tokio_postgres::Error) -> String {
+    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    io.map_or_else(|| text.to_owned(), |io| format!("{text}: {io}"))
 }
 
-/// The driver's error during `action` as ours. Closed connections and I/O are [`Error::Lost`], an answer of the
-/// server is [`Error::Server`], everything else (an answer that we cannot read) [`Error::Bug`].
-pub fn server_error(action: &'static str, error: &tokio_postgres::Error, address: &str) -> Error {
-    if let Some(refusal) = error.as_db_error() {
-        return Error::Server(Box::new(parts(action, refusal)));
-    }
-    if error.is_closed() || cause::<io::Error>(error).is_some() {
-        return Error::Lost { address: address.into(), action, reason: lost_reason(error) };
-    }
-    // The driver's kinds are constants, but its causes may quote what did not parse.
-    Error::Bug(format!("{action} on {address}: {error}"))
-}
-
-/// Why a connection ended, without the server's text.
-pub(super) fn lost_reason(error: &tokio_postgres::Error) -> String {
-    match (error.as_db_error(), cause::<io::Error>(error)) {
-        (Some(refusal), _) => {
-            let state = refusal.code().code();
-            format!("the server ended it: SQLSTATE {state} ({})", conditions::name(state))
-        }
-        (None, Some(io)) => io.to_string(),
-        (None, None) => error.to_string(),
-    }
-}
-
-fn parts(action: &'static str, refusal: &DbError) -> ServerError {
-    let state = refusal.code().code();
-    let context = refusal.where_().unwrap_or_default();
+fn server_error(action: &'static str, db: &DbError) -> ServerError {
     ServerError {
         action,
-        state: state.into(),
-        condition: conditions::name(state),
-        constraint: refusal.constraint().map(String::from),
-        column: refusal.column().map(String::from).or_else(|| context_column(context)),
-        table: refusal.table().map(String::from),
-        line: context.lines().find_map(copy_line).map(|(line, _)| line),
+        state: db.code().code().to_owned(),
+        condition: condition::name(db.code().code()),
+        constraint: db.constraint().map(str::to_owned),
+        column: db.column().map(str::to_owned).or_else(|| column_of_copy(db.where_()?)),
+        table: db.table().map(str::to_owned),
+        line: db.where_().and_then(line_of_copy),
     }
 }
 
-/// `COPY flights, line 17, column dep_time: "…"` → 17 and what follows. The word for `line` may be translated.
-fn copy_line(line: &str) -> Option<(u64, &str)> {
-    let mut rest = line.strip_prefix("COPY ")?;
-    loop {
-        rest = rest.split_once(", ")?.1;
-        let Some((_, number)) = rest.split_once(' ') else { continue };
-        let digits = number.bytes().take_while(u8::is_ascii_digit).count();
-        let behind = &number[digits..];
-        if digits > 0 && (behind.is_empty() || behind.starts_with([',', ':'])) {
-            return Some((number[..digits].parse().ok()?, behind));
-        }
-    }
+/// `COPY flights, line 7, column a: "x"` below any frames of PL/pgSQL. Servers translate the words, so the first
+/// number behind the table's name counts, before the row's value.
+fn line_of_copy(context: &str) -> Option<u64> {
+    let (_, rest) = context.lines().find_map(|line| line.strip_prefix("COPY "))?.split_once([',', '、'])?;
+    let rest = &rest[rest.find(|c: char| c.is_ascii_digit())?..];
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
 }
 
-/// The column that CONTEXT names. Only from the innermost frame, whose beginning the server itself wrote: further
-/// frames may come behind a value that looks like one.
-fn context_column(context: &str) -> Option<String> {
-    let (_, behind) = copy_line(context.lines().next()?)?;
-    let named = behind.strip_prefix(", column ")?;
-    let end = named.find(": ").unwrap_or(named.len());
-    Some(named[..end].to_string()).filter(|name| !name.is_empty() && name.len() <= 63)
+/// The column's name in `COPY flights, line 7, column a: "x"`: data exceptions do not carry it in a field. Only from
+/// the innermost frame, whose beginning the server itself wrote: behind other frames' values a line may look like one.
+fn column_of_copy(context: &str) -> Option<String> {
+    let line = context.lines().next().filter(|line| line.starts_with("COPY "))?;
+    let (_, rest) = line.split_once(", line ")?;
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(", column ")?;
+    let end = rest.find(": ")?;
+    Some(rest[..end].to_owned())
 }
 
 #[cfg(test)]
@@ -175,30 +89,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_of_a_copy_is_found_in_any_language_and_below_other_frames() {
-        let line = |context: &str| context.lines().find_map(copy_line).map(|found| found.0);
-        assert_eq!(line("COPY flights, line 17, column dep_time: \"x, line 9\""), Some(17));
-        assert_eq!(line("COPY flights, line 3: \"a,b\""), Some(3));
-        assert_eq!(line("COPY flights, line 4"), Some(4));
-        assert_eq!(line("COPY flights, Zeile 5, Spalte a: »b«"), Some(5));
-        assert_eq!(line("PL/pgSQL function f() line 3 at RAISE\nCOPY a, b, line 6"), Some(6));
-        assert_eq!(line("while updating tuple (0,1) in relation \"t\""), None);
-        assert_eq!(line("COPY t, line 99999999999999999999"), None);
+    fn the_line_of_a_copy_is_found_below_frames_and_in_other_languages() {
+        assert_eq!(line_of_copy("COPY t, line 7, column a: \"12\""), Some(7));
+        assert_eq!(line_of_copy("PL/pgSQL function f() line 3 at RAISE\nCOPY t, line 9: \"1,2\""), Some(9));
+        assert_eq!(line_of_copy("COPY t, Zeile 12, Spalte a: »x«"), Some(12));
+        assert_eq!(line_of_copy("COPY t, line 18446744073709551616"), None);
+        assert_eq!(line_of_copy("SQL statement \"COPY\""), None);
+        assert_eq!(line_of_copy("COPY t, "), None);
     }
 
     #[test]
-    fn the_column_comes_from_the_first_frame_alone() {
-        assert_eq!(context_column("COPY t, line 1, column b: \"v: w\"").as_deref(), Some("b"));
-        assert_eq!(context_column("COPY t, line 1, column b: null input: \"\"").as_deref(), Some("b"));
-        assert_eq!(context_column("COPY t, line 1: \"a\nCOPY t, line 1, column value\""), None);
-        assert_eq!(context_column("SQL function\nCOPY t, line 1, column value"), None);
-    }
-
-    #[test]
-    fn an_error_inside_an_io_error_is_found() {
-        let inner = rustls::Error::General("x".into());
-        let outer = io::Error::other(io::Error::other(inner));
-        assert!(cause::<rustls::Error>(&outer).is_some());
-        assert!(cause::<DbError>(&outer).is_none());
+    fn the_column_of_a_copy_is_named_but_never_its_value() {
+        assert_eq!(column_of_copy("COPY t, line 7, column a: \"x: y\"").as_deref(), Some("a"));
+        assert_eq!(column_of_copy("COPY t, line 7: \", column secret: \"").as_deref(), None);
+        assert_eq!(column_of_copy("COPY t, line 7"), None);
+        assert_eq!(column_of_copy("SQL statement \"x\nCOPY t, line 1, column secret: \""), None);
     }
 }

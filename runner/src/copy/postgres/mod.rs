@@ -1,23 +1,34 @@
-//! The PostgreSQL-compatible target (YugabyteDB first): how connections to it are had and what it says about
-//! itself and its tables.
+//! The PostgreSQL-compatible target (YugabyteDB first): how connections to it are had, what it says about itself
+//! and its tables, the ledger's tables and plan, claims, chunks.
 //!
-//! From the outside in: [`settings`] is what the recipe says, [`environment`] what libpq's variables say,
-//! [`options`] what both mean together. [`connect`] makes a [`connect::Cluster`] of it, [`nodes`] finds the
+//! Connections, from the outside in: [`settings`] is what the recipe says, [`environment`] what libpq's variables
+//! say, [`options`] what both mean together. [`connect`] makes a [`connect::Cluster`] of it, [`nodes`] finds the
 //! servers that streams are spread over, [`placement`] spreads them, [`session`] is one connection.
 //!
-//! Must not know: what is loaded over a connection, and that there are splits.
+//! Must not know: files, modules, recipes. What it is told of a source is a name and positions.
 
-pub mod conditions;
+pub mod backend;
+mod chunk;
+pub mod claim;
+mod condition;
 pub mod connect;
 pub mod environment;
 pub mod failure;
+pub mod gate;
 pub mod identifier;
+mod ledger;
 pub mod nodes;
 pub mod options;
 mod passfile;
 pub mod placement;
+pub mod plan;
+mod reason;
+mod rejects;
+pub mod schema;
 pub mod session;
 pub mod settings;
+pub mod sources;
+pub mod stream;
 pub mod table;
 pub mod tls;
 mod url;

@@ -1,0 +1,415 @@
+//! A run in the ledger: what it was made from, whether it may continue, what it has done. Every operation is one
+//! statement, so that a connection can be shared.
+//!
+//! Must not know: what the settings mean. It compares named texts.
+
+use sha2::{Digest, Sha256};
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use super::backend::{Link, utc};
+use super::claim::{LIVE_OWNER, Owner};
+use super::schema::Tables;
+use crate::copy::error::Error;
+use crate::counters::Counts;
+
+/// What a run is known by in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RunKey {
+    /// The recipe's name.
+    pub name: String,
+    /// The target table, spelled in one way whatever the recipe wrote.
+    pub target: String,
+}
+
+/// A setting that shapes rows, e.g. `transforms[1].module flights.wasm` and `sha256 12ab…`. Never a secret.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Part {
+    /// Which setting.
+    pub name: String,
+    /// Its value, readable.
+    pub value: String,
+}
+
+/// Which table the rows go to, as far as it can be told apart from one that was emptied or made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableId {
+    /// The table's oid.
+    pub oid: u32,
+    /// Its file: another one after `TRUNCATE`; 0 where it has none (partitioned).
+    pub relfilenode: u32,
+    /// Whether a server crash empties it.
+    pub unlogged: bool,
+}
+
+/// What a run has done so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// When it was started first, by the server's clock, UTC.
+    pub started: String,
+    /// When it was finished, if it was.
+    pub finished: Option<String>,
+    /// What happened to its rows; `written` is how many of them are in the target.
+    pub counts: Counts,
+    /// How many sources it has, and how many of them are cut into splits to their end.
+    pub sources: (u64, u64),
+    /// How many splits it has, and how many of them are done.
+    pub splits: (u64, u64),
+    /// Chunks committed.
+    pub chunks: u64,
+}
+
+/// How a run stands when it is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// The ledger did not know it.
+    New,
+    /// It was started before, by us or by another process that may be at work still.
+    Continued(Standing),
+    /// It was finished, and nothing was added since.
+    Finished(Standing),
+}
+
+/// One run's rows in the ledger.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where they are.
+    pub tables: Tables,
+    /// Whose they are.
+    pub key: RunKey,
+}
+
+impl TableId {
+    /// Identifies a table. `regclass` is its name as SQL (`public.flights`, quoted where need be). One that a server
+    /// crash empties is refused unless `allow_unlogged`, a temporary one always.
+    pub async fn read(link: Link<'_>, regclass: &str, allow_unlogged: bool) -> Result<TableId, Error> {
+        let rows = link.rows("looking for the target table", TABLE, &[(&regclass, Type::TEXT)]).await?;
+        let missing = || Error::Refused(format!("target table {regclass} does not exist"));
+        let row = rows.first().ok_or_else(missing)?;
+        let unlogged: bool = link.get(row, "unlogged")?;
+        if link.get::<bool>(row, "temporary")? {
+            return Err(Error::Refused(format!(
+                "target table {regclass} is temporary: other sessions cannot load it"
+            )));
+        }
+        if unlogged && !allow_unlogged {
+            return Err(Error::Refused(format!(
+                "target table {regclass} is UNLOGGED, so a crash of the server empties it: make it LOGGED, or allow it in the recipe"
+            )));
+        }
+        Ok(TableId { oid: link.get(row, "oid")?, relfilenode: link.get(row, "relfilenode")?, unlogged })
+    }
+}
+
+impl Plan {
+    /// Opens the run, or says what differs from what it was started with. `parts` is everything that shapes rows.
+    /// `fresh` forgets what the ledger knows of it first; the rows in the target stay.
+    pub async fn open(
+        &self,
+        link: Link<'_>,
+        owner: &Owner,
+        parts: &[Part],
+        table: TableId,
+        fresh: bool,
+    ) -> Result<Started, Error> {
+        self.refuse_other_kind(link, table).await?;
+        if fresh {
+            self.forget(link, owner).await?;
+        }
+        let settings = serde_json::to_string(parts).map_err(|error| Error::Bug(error.to_string()))?;
+        let (hash, oid, file) = (hash(parts), i64::from(table.oid), i64::from(table.relfilenode));
+        let sql = format!(
+            "INSERT INTO {} AS r (name, target, settings, settings_hash, target_oid, target_relfilenode)
+             VALUES ($1, $2, $3::json, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING true AS made",
+            self.tables.run()
+        );
+        let mut params = self.params();
+        params.extend([(&settings as Param<'_>, Type::TEXT), (&hash, Type::TEXT)]);
+        params.extend([(&oid as Param<'_>, Type::INT8), (&file, Type::INT8)]);
+        if !link.rows("opening the run", &sql, &params).await?.is_empty() {
+            return Ok(Started::New);
+        }
+        let gone =
+            || Error::Busy(format!("run `{}` was forgotten by another process just now", self.key.name));
+        let (standing, stored) = self.stored(link).await?.ok_or_else(gone)?;
+        self.refuse_drift(&stored, parts, &hash, table)?;
+        let open = standing.sources.0 > standing.sources.1 || standing.splits.0 > standing.splits.1;
+        if standing.finished.is_some() && !open {
+            return Ok(Started::Finished(standing));
+        }
+        Ok(Started::Continued(standing))
+    }
+
+    /// What the run has done, if the ledger knows it: for the question before it is forgotten, and for reports.
+    pub async fn standing(&self, link: Link<'_>) -> Result<Option<Standing>, Error> {
+        Ok(self.stored(link).await?.map(|(standing, _)| standing))
+    }
+
+    /// Forgets the run; its rows stay in the target. Refused while another process loads it. Answers with what was
+    /// forgotten.
+    pub async fn forget(&self, link: Link<'_>, owner: &Owner) -> Result<Option<Standing>, Error> {
+        if let Some(address) = self.live_owner(link, owner).await? {
+            let at = address.map(|address| format!(" (through {address})")).unwrap_or_default();
+            let text = format!("another process loads `{}`{at}: wait for it or stop it", self.key.name);
+            return Err(Error::Busy(text));
+        }
+        let standing = self.standing(link).await?;
+        let sql = format!(
+            "WITH reject AS (DELETE FROM {} WHERE name = $1 AND target = $2),
+                  split AS (DELETE FROM {} WHERE name = $1 AND target = $2),
+                  source AS (DELETE FROM {} WHERE name = $1 AND target = $2)
+             DELETE FROM {} WHERE name = $1 AND target = $2",
+            self.tables.reject(),
+            self.tables.ledger(),
+            self.tables.source(),
+            self.tables.run()
+        );
+        link.rows("forgetting the run", &sql, &self.params()).await?;
+        Ok(standing)
+    }
+
+    /// Marks the run as finished, if all its sources are cut to their end and all its splits are done; otherwise it
+    /// stays open. Answers with how it stands.
+    pub async fn finish(&self, link: Link<'_>) -> Result<Standing, Error> {
+        let sql = format!(
+            "UPDATE {} SET finished = coalesce(finished, clock_timestamp()) WHERE name = $1 AND target = $2
+             AND NOT EXISTS (SELECT FROM {} s WHERE s.name = $1 AND s.target = $2 AND NOT s.tiled)
+             AND NOT EXISTS (SELECT FROM {} l WHERE l.name = $1 AND l.target = $2 AND NOT l.done)",
+            self.tables.run(),
+            self.tables.source(),
+            self.tables.ledger()
+        );
+        link.rows("finishing the run", &sql, &self.params()).await?;
+        let gone = || Error::Drift(format!("the ledger has forgotten run `{}` while it ran", self.key.name));
+        let standing = self.standing(link).await?.ok_or_else(gone)?;
+        if !standing.counts.balanced() {
+            return Err(Error::Bug(format!("the run's rows do not add up: {:?}", standing.counts)));
+        }
+        Ok(standing)
+    }
+
+    /// `$1` and `$2` of every statement.
+    pub(super) fn params(&self) -> Vec<(Param<'_>, Type)> {
+        vec![(&self.key.name, Type::TEXT), (&self.key.target, Type::TEXT)]
+    }
+
+    /// The address of another process's live stream, where there is one.
+    async fn live_owner(&self, link: Link<'_>, owner: &Owner) -> Result<Option<Option<String>>, Error> {
+        let sql = format!(
+            "SELECT l.owner_address FROM {} l WHERE l.name = $1 AND l.target = $2 AND NOT l.done
+             AND l.owner <> $3 AND {} LIMIT 1",
+            self.tables.ledger(),
+            LIVE_OWNER.replace("$server", "$4")
+        );
+        let mut params = self.params();
+        params.extend([(&owner.id as Param<'_>, Type::TEXT), (&link.backend.server, Type::TEXT)]);
+        let rows = link.rows("looking for other processes", &sql, &params).await?;
+        rows.first().map(|row| link.get(row, "owner_address")).transpose()
+    }
+
+    async fn stored(&self, link: Link<'_>) -> Result<Option<(Standing, Stored)>, Error> {
+        let sql = STORED
+            .replace("{run}", &self.tables.run())
+            .replace("{source}", &self.tables.source())
+            .replace("{ledger}", &self.tables.ledger());
+        let rows = link.rows("reading the run", &sql, &self.params()).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let settings: String = link.get(row, "settings")?;
+        let no_settings =
+            |_| Error::Drift(format!("the ledger's settings of run `{}` are not readable", self.key.name));
+        let stored = Stored {
+            parts: serde_json::from_str(&settings).map_err(no_settings)?,
+            hash: link.get(row, "settings_hash")?,
+            oid: link.get(row, "target_oid")?,
+            relfilenode: link.get(row, "target_relfilenode")?,
+        };
+        let standing = Standing {
+            started: link.get(row, "started")?,
+            finished: link.get(row, "finished")?,
+            counts: counts(link, row)?,
+            sources: (count(link, row, "sources")?, count(link, row, "sources_tiled")?),
+            splits: (count(link, row, "splits")?, count(link, row, "splits_done")?),
+            chunks: count(link, row, "chunks")?,
+        };
+        Ok(Some((standing, stored)))
+    }
+
+    /// `ALTER TABLE … SET LOGGED` in between: the other set of tables holds the run.
+    async fn refuse_other_kind(&self, link: Link<'_>, table: TableId) -> Result<(), Error> {
+        let other = self.tables.run_of_the_other_kind();
+        let params: [(Param<'_>, Type); 1] = [(&other, Type::TEXT)];
+        let rows =
+            link.rows("looking for the run", "SELECT to_regclass($1) IS NOT NULL AS there", &params).await?;
+        let there = rows.first().map(|row| link.get(row, "there")).transpose()?;
+        if there != Some(true) {
+            return Ok(());
+        }
+        let sql = format!("SELECT FROM {other} WHERE name = $1 AND target = $2");
+        if link.rows("looking for the run", &sql, &self.params()).await?.is_empty() {
+            return Ok(());
+        }
+        let (was, is) = if table.unlogged { ("LOGGED", "UNLOGGED") } else { ("UNLOGGED", "LOGGED") };
+        Err(Error::Drift(format!(
+            "run `{}` was started when {} was {was}, now it is {is}: make it {was} again, or give the run another name",
+            self.key.name, self.key.target
+        )))
+    }
+
+    fn refuse_drift(&self, stored: &Stored, parts: &[Part], hash: &str, table: TableId) -> Result<(), Error> {
+        let mut differences = Vec::new();
+        if stored.hash != hash {
+            differences = differing(&stored.parts, parts);
+        }
+        if stored.oid != i64::from(table.oid) {
+            differences.push(format!("table {} was dropped and made again", self.key.target));
+        } else if stored.relfilenode != i64::from(table.relfilenode) {
+            let how = "was truncated, restored or rewritten (VACUUM FULL, CLUSTER, ALTER TABLE)";
+            differences.push(format!("table {} {how}", self.key.target));
+        }
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Drift(format!(
+            "run `{}` into {} cannot continue, it was started with something else:\n  {}\n\
+             go back to what it was, or load everything again with --fresh",
+            self.key.name,
+            self.key.target,
+            differences.join("\n  ")
+        )))
+    }
+}
+
+/// A parameter of a statement.
+pub(super) type Param<'a> = &'a (dyn ToSql + Sync);
+
+/// What the run was started with.
+struct Stored {
+    parts: Vec<Part>,
+    hash: String,
+    oid: i64,
+    relfilenode: i64,
+}
+
+/// A count that the ledger holds: never negative.
+pub(super) fn count(link: Link<'_>, row: &Row, column: &str) -> Result<u64, Error> {
+    let value: i64 = link.get(row, column)?;
+    u64::try_from(value).map_err(|_| Error::Bug(format!("the ledger's `{column}` is negative")))
+}
+
+/// The six counts of a row.
+pub(super) fn counts(link: Link<'_>, row: &Row) -> Result<Counts, Error> {
+    Ok(Counts {
+        read: count(link, row, "read")?,
+        loaded: count(link, row, "loaded")?,
+        filtered: count(link, row, "filtered")?,
+        rejected: count(link, row, "rejected")?,
+        skipped: count(link, row, "skipped")?,
+        written: count(link, row, "written")?,
+    })
+}
+
+/// Over lengths and texts, so that no two lists of parts look alike.
+fn hash(parts: &[Part]) -> String {
+    let mut hasher = Sha256::new();
+    for text in parts.iter().flat_map(|part| [&part.name, &part.value]) {
+        hasher.update((text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A sentence for each part that is not the same.
+fn differing(before: &[Part], now: &[Part]) -> Vec<String> {
+    let find = |parts: &[Part], name: &str| {
+        parts.iter().find(|part| part.name == name).map(|part| shortened(&part.value))
+    };
+    let mut lines = Vec::new();
+    for part in before {
+        let (name, old) = (&part.name, shortened(&part.value));
+        match now.iter().find(|other| other.name == *name) {
+            None => lines.push(format!("{name} removed (was {old})")),
+            Some(other) if other.value != part.value => {
+                lines.push(format!("{name} changed ({old} → {})", shortened(&other.value)));
+            }
+            Some(_) => {}
+        }
+    }
+    for part in now.iter().filter(|part| find(before, &part.name).is_none()) {
+        lines.push(format!("{} added ({})", part.name, shortened(&part.value)));
+    }
+    if lines.is_empty() {
+        lines.push("the order of the settings changed".into());
+    }
+    lines
+}
+
+/// A value for a message.
+fn shortened(value: &str) -> String {
+    const MOST: usize = 100;
+    if value.chars().count() <= MOST {
+        value.into()
+    } else {
+        value.chars().take(MOST).chain(['…']).collect()
+    }
+}
+
+const TABLE: &str = "\
+WITH RECURSIVE part AS (
+    SELECT to_regclass($1)::oid AS oid
+    UNION
+    SELECT i.inhrelid FROM pg_inherits i JOIN part p ON i.inhparent = p.oid)
+SELECT c.oid, c.relfilenode, c.relpersistence = 't' AS temporary,
+       EXISTS (SELECT FROM part p JOIN pg_class q ON q.oid = p.oid WHERE q.relpersistence = 'u') AS unlogged
+FROM pg_class c WHERE c.oid = to_regclass($1)::oid";
+
+const STORED: &str = concat!(
+    "SELECT r.settings::text AS settings, r.settings_hash, r.target_oid, r.target_relfilenode, ",
+    utc!("r.started"),
+    " AS started, ",
+    utc!("r.finished"),
+    " AS finished, s.*, l.* FROM {run} r
+    CROSS JOIN LATERAL (SELECT count(*) AS sources, count(*) FILTER (WHERE tiled) AS sources_tiled
+        FROM {source} WHERE name = r.name AND target = r.target) s
+    CROSS JOIN LATERAL (SELECT count(*) AS splits, count(*) FILTER (WHERE done) AS splits_done,
+        coalesce(sum(chunks), 0)::bigint AS chunks,
+        coalesce(sum(read), 0)::bigint AS read, coalesce(sum(loaded), 0)::bigint AS loaded,
+        coalesce(sum(filtered), 0)::bigint AS filtered, coalesce(sum(rejected), 0)::bigint AS rejected,
+        coalesce(sum(skipped), 0)::bigint AS skipped, coalesce(sum(written), 0)::bigint AS written
+        FROM {ledger} WHERE name = r.name AND target = r.target) l
+    WHERE r.name = $1 AND r.target = $2"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(list: &[(&str, &str)]) -> Vec<Part> {
+        list.iter().map(|(name, value)| Part { name: (*name).into(), value: (*value).into() }).collect()
+    }
+
+    #[test]
+    fn each_differing_part_is_named() {
+        let before = parts(&[("dialect", "a"), ("types", "b"), ("module", "sha256 1")]);
+        let now = parts(&[("dialect", "a"), ("module", "sha256 2"), ("where", "x")]);
+        assert_eq!(
+            differing(&before, &now),
+            ["types removed (was b)", "module changed (sha256 1 → sha256 2)", "where added (x)"]
+        );
+        assert!(differing(&before, &before[..2].iter().rev().cloned().collect::<Vec<_>>()).len() == 1);
+    }
+
+    #[test]
+    fn no_two_lists_of_parts_have_the_same_hash() {
+        assert_ne!(hash(&parts(&[("ab", "c")])), hash(&parts(&[("a", "bc")])));
+        assert_ne!(hash(&parts(&[("a", "b"), ("c", "d")])), hash(&parts(&[("c", "d"), ("a", "b")])));
+        assert_eq!(hash(&parts(&[("a", "b")])), hash(&parts(&[("a", "b")])));
+        assert_eq!(hash(&[]).len(), 64);
+    }
+
+    #[test]
+    fn a_long_value_is_cut_in_messages() {
+        assert_eq!(shortened(&"ä".repeat(101)).chars().count(), 101);
+        assert!(shortened(&"ä".repeat(101)).ends_with('…'));
+        assert_eq!(shortened("ä"), "ä");
+    }
+}

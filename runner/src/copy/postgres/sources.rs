@@ -1,0 +1,202 @@
+//! A run's sources and splits in the ledger: written once, adopted by everybody else. Every operation is one
+//! statement, so that a connection can be shared.
+//!
+//! Must not know: how a source is cut.
+
+use tokio_postgres::types::Type;
+
+use super::backend::Link;
+use super::claim::{SplitKey, bound, position};
+use super::plan::{Param, Plan, count, counts};
+use crate::copy::error::Error;
+use crate::counters::Counts;
+use crate::position::Position;
+
+/// A source of a run, as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// What it is known by: a file's path.
+    pub source: String,
+    /// What it was when it was added, as JSON.
+    pub fingerprint: String,
+    /// How large its splits are meant to be.
+    pub split_bytes: u64,
+    /// Up to where it is cut into splits.
+    pub tiled_to: Position,
+    /// Whether that is its end.
+    pub tiled: bool,
+}
+
+/// A new split: from `start` up to `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewSplit {
+    /// Where it starts.
+    pub start: Position,
+    /// Rows that start before this byte belong to it; None is the source's end.
+    pub end: Option<u64>,
+}
+
+/// A split of a run, as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Which split.
+    pub key: SplitKey,
+    /// Where it ends; None is the source's end.
+    pub end: Option<u64>,
+    /// Up to where it is done.
+    pub position: Position,
+    /// How often it was claimed: what the next claim has to name.
+    pub epoch: i64,
+    /// Through which address its owner loads it, or loaded it last.
+    pub owner_address: Option<String>,
+    /// What happened to its rows so far.
+    pub counts: Counts,
+    /// Chunks committed.
+    pub chunks: u64,
+    /// Whether nothing is left to do in it.
+    pub done: bool,
+}
+
+impl Plan {
+    /// Adds a source, or adopts what another process added. A finished run is open again. Answers with what the
+    /// ledger holds, and whether that is ours.
+    pub async fn add_source(&self, link: Link<'_>, new: &Source) -> Result<(Source, bool), Error> {
+        let (bytes, tiled_to) = (signed(new.split_bytes)?, new.tiled_to.to_string());
+        let sql = format!(
+            "WITH made AS (
+                 INSERT INTO {} (name, target, source, fingerprint, split_bytes, tiled_to, tiled)
+                 VALUES ($1, $2, $3, $4::json, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING 1),
+             opened AS (
+                 UPDATE {} SET finished = NULL WHERE name = $1 AND target = $2 AND EXISTS (SELECT FROM made))
+             SELECT count(*) > 0 AS made FROM made",
+            self.tables.source(),
+            self.tables.run()
+        );
+        let mut params = self.params();
+        params.extend([
+            (&new.source as Param<'_>, Type::TEXT),
+            (&new.fingerprint, Type::TEXT),
+            (&bytes, Type::INT8),
+        ]);
+        params.extend([(&tiled_to as Param<'_>, Type::TEXT), (&new.tiled, Type::BOOL)]);
+        let rows = link.rows("adding a source", &sql, &params).await?;
+        if rows.first().map(|row| link.get(row, "made")).transpose()? == Some(true) {
+            return Ok((new.clone(), true));
+        }
+        let stored = self.sources(link).await?.into_iter().find(|source| source.source == new.source);
+        let gone =
+            || Error::Busy(format!("run `{}` was forgotten by another process just now", self.key.name));
+        Ok((stored.ok_or_else(gone)?, false))
+    }
+
+    /// The run's sources, by name.
+    pub async fn sources(&self, link: Link<'_>) -> Result<Vec<Source>, Error> {
+        let sql = format!(
+            "SELECT source, fingerprint::text AS fingerprint, split_bytes, tiled_to, tiled FROM {}
+             WHERE name = $1 AND target = $2 ORDER BY source",
+            self.tables.source()
+        );
+        let rows = link.rows("reading the sources", &sql, &self.params()).await?;
+        let source = |row| {
+            Ok(Source {
+                source: link.get(row, "source")?,
+                fingerprint: link.get(row, "fingerprint")?,
+                split_bytes: count(link, row, "split_bytes")?,
+                tiled_to: position(link.get(row, "tiled_to")?)?,
+                tiled: link.get(row, "tiled")?,
+            })
+        };
+        rows.iter().map(source).collect()
+    }
+
+    /// Replaces a source's fingerprint by one that means the same content (another time of modification).
+    pub async fn renew_fingerprint(
+        &self,
+        link: Link<'_>,
+        source: &str,
+        fingerprint: &str,
+    ) -> Result<(), Error> {
+        let sql = format!(
+            "UPDATE {} SET fingerprint = $4::json WHERE name = $1 AND target = $2 AND source = $3",
+            self.tables.source()
+        );
+        let mut params = self.params();
+        params.extend([(&source as Param<'_>, Type::TEXT), (&fingerprint, Type::TEXT)]);
+        link.rows("renewing a fingerprint", &sql, &params).await.map(|_| ())
+    }
+
+    /// Appends splits that tile a source from `from` to `to`, if it is cut up to `from` still: false if another
+    /// process was faster, whose splits are to be adopted. `tiled` says that `to` is the source's end.
+    pub async fn append_splits(
+        &self,
+        link: Link<'_>,
+        source: &str,
+        from: Position,
+        splits: &[NewSplit],
+        to: Position,
+        tiled: bool,
+    ) -> Result<bool, Error> {
+        let starts: Vec<String> = splits.iter().map(|split| split.start.to_string()).collect();
+        let bounds: Vec<Option<String>> =
+            splits.iter().map(|split| split.end.map(|end| end.to_string())).collect();
+        let (from, to) = (from.to_string(), to.to_string());
+        let mut params = self.params();
+        params.extend([&source as Param<'_>, &from, &to].map(|text| (text, Type::TEXT)));
+        params.extend([
+            (&tiled as Param<'_>, Type::BOOL),
+            (&starts, Type::TEXT_ARRAY),
+            (&bounds, Type::TEXT_ARRAY),
+        ]);
+        let sql = format!(
+            "WITH moved AS (
+                 UPDATE {} SET tiled_to = $5, tiled = $6
+                 WHERE name = $1 AND target = $2 AND source = $3 AND tiled_to = $4 AND NOT tiled RETURNING 1),
+             added AS (
+                 INSERT INTO {ledger} (name, target, source, start, ord, bound, position)
+                 SELECT $1, $2, $3, n.start, n.ord + coalesce((SELECT max(ord) FROM {ledger}
+                     WHERE name = $1 AND target = $2 AND source = $3), 0), n.bound, n.start
+                 FROM unnest($7::text[], $8::text[]) WITH ORDINALITY AS n (start, bound, ord)
+                 WHERE EXISTS (SELECT FROM moved) RETURNING 1)
+             SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM added) AS added",
+            self.tables.source(),
+            ledger = self.tables.ledger()
+        );
+        let rows = link.rows("adding splits", &sql, &params).await?;
+        let row = rows.first().ok_or_else(|| Error::Bug("no answer about new splits".into()))?;
+        let (moved, added) = (count(link, row, "moved")?, count(link, row, "added")?);
+        match (moved, added) {
+            (0, 0) => Ok(false),
+            (1, added) if added == splits.len() as u64 => Ok(true),
+            _ => Err(Error::Bug(format!("{added} of {} splits were added", splits.len()))),
+        }
+    }
+
+    /// All splits of the run, by source and place.
+    pub async fn splits(&self, link: Link<'_>) -> Result<Vec<Split>, Error> {
+        let sql = format!(
+            "SELECT source, start, bound, position, epoch, owner_address, chunks, done,
+                 read, loaded, filtered, rejected, skipped, written
+             FROM {} WHERE name = $1 AND target = $2 ORDER BY source, ord",
+            self.tables.ledger()
+        );
+        let rows = link.rows("reading the splits", &sql, &self.params()).await?;
+        let split = |row| {
+            Ok(Split {
+                key: SplitKey { source: link.get(row, "source")?, start: position(link.get(row, "start")?)? },
+                end: bound(link, row)?,
+                position: position(link.get(row, "position")?)?,
+                epoch: link.get(row, "epoch")?,
+                owner_address: link.get(row, "owner_address")?,
+                counts: counts(link, row)?,
+                chunks: count(link, row, "chunks")?,
+                done: link.get(row, "done")?,
+            })
+        };
+        rows.iter().map(split).collect()
+    }
+}
+
+/// A number for a `bigint`.
+pub(super) fn signed(number: u64) -> Result<i64, Error> {
+    i64::try_from(number).map_err(|_| Error::Bug("a number is too large for the ledger".into()))
+}

@@ -1,0 +1,388 @@
+//! A stream's sender: takes a worker's messages and commits them as chunks of one split, the next chunk's beginning
+//! sent behind the `COMMIT` before its answer is there.
+//!
+//! Must not know: where rows come from, and what is done about a split that could not be finished.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, join};
+use tokio::sync::mpsc::Receiver;
+
+use super::backend::Link;
+use super::chunk::{self, End, Place, Queued, Refusal, Sink, Step, queued};
+use super::claim::Claimed;
+use super::failure::ends_unknown;
+use super::gate::{Admitted, Gate};
+use super::ledger::Statements;
+use crate::copy::error::{Error, RefusedRow};
+use crate::copy::message::{ChunkEnd, LineMap, Message};
+use crate::counters::Counts;
+use crate::position::Position;
+
+/// How long a roll-back may take before the connection is given up.
+const ROLLBACK_LIMIT: Duration = Duration::from_secs(5);
+
+/// One connection that loads splits of one table.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream<'a> {
+    /// The stream's own connection. Once [`Stream::load`] has failed it must not be used again, only dropped: its
+    /// answers may not match what is asked any more.
+    pub link: Link<'a>,
+    /// Another connection, which may be shared: reads the ledger again when a chunk was refused.
+    pub control: Link<'a>,
+    /// Prepared on `link`.
+    pub statements: &'a Statements,
+    /// The run's limit of rejects.
+    pub gate: &'a Gate,
+}
+
+/// Time spent waiting for the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waited {
+    /// Until it took the rows.
+    pub send: Duration,
+    /// For its answers: beginning and committing chunks.
+    pub answers: Duration,
+}
+
+/// A chunk that is in the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Where the split is done up to.
+    pub position: Position,
+    /// What happened to the chunk's rows.
+    pub counts: Counts,
+    /// Bytes that were sent as rows.
+    pub bytes: u64,
+    /// Bytes of the source.
+    pub source_bytes: u64,
+    /// Time spent waiting since the chunk before.
+    pub waited: Waited,
+}
+
+/// What one call of [`Stream::load`] committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Where the split is done up to.
+    pub position: Position,
+    /// Nothing is left to do in it; else the worker stopped, and what it had not ended was rolled back.
+    pub done: bool,
+    /// Chunks committed.
+    pub chunks: u64,
+    /// What happened to their rows.
+    pub counts: Counts,
+    /// Bytes that were sent as rows, in committed chunks.
+    pub bytes: u64,
+    /// Time spent waiting for the target.
+    pub waited: Waited,
+}
+
+/// Told of every committed chunk.
+pub type OnCommit<'a> = &'a mut (dyn FnMut(&Committed) + Send);
+
+impl Stream<'_> {
+    /// Loads a split from where it stands until its worker says that it is done, or stops: a worker that drops its end
+    /// of the channel has what it did not end rolled back.
+    ///
+    /// After an error nothing of the chunk in hand is committed, except in doubt ([`Error::InDoubt`]): claim the split
+    /// again on another connection, its position says what happened.
+    pub async fn load(
+        &self,
+        split: &Claimed,
+        receiver: &mut Receiver<Message>,
+        on_commit: OnCommit<'_>,
+    ) -> Result<Loaded, Error> {
+        self.gate.holds(&self.statements.plan.key.target, &split.key, &split.counts);
+        let mut load = Load::new(self, split, on_commit);
+        let outcome = load.run(receiver).await;
+        if outcome.is_err() {
+            // Ends the server's part of it soon; the connection is not trusted again, whatever it answers.
+            drop((load.open.take(), load.closing.take()));
+            let _ = tokio::time::timeout(ROLLBACK_LIMIT, self.link.client.batch_execute("ROLLBACK")).await;
+        }
+        outcome
+    }
+}
+
+/// One split being loaded.
+struct Load<'s> {
+    stream: &'s Stream<'s>,
+    /// The next chunk's place.
+    place: Place,
+    /// What is committed of the split.
+    total: Counts,
+    open: Option<Open>,
+    closing: Option<Closing<'s>>,
+    /// Since the last committed chunk.
+    waited: Waited,
+    loaded: Loaded,
+    on_commit: OnCommit<'s>,
+}
+
+/// A chunk that takes rows.
+struct Open {
+    sink: Sink,
+    bytes: u64,
+}
+
+/// A chunk whose `COMMIT` was sent.
+struct Closing<'s> {
+    answer: Queued<'s, Result<(), Refusal>>,
+    admitted: Admitted<'s>,
+    place: Place,
+    lines: LineMap,
+    committed: Committed,
+    done: bool,
+}
+
+impl<'s> Load<'s> {
+    fn new(stream: &'s Stream<'s>, split: &Claimed, on_commit: OnCommit<'s>) -> Load<'s> {
+        let position = split.position;
+        Load {
+            stream,
+            place: Place { split: split.key.clone(), epoch: split.epoch, from: position },
+            total: split.counts,
+            open: None,
+            closing: None,
+            waited: Waited::default(),
+            loaded: Loaded {
+                position,
+                done: false,
+                chunks: 0,
+                counts: Counts::default(),
+                bytes: 0,
+                waited: Waited::default(),
+            },
+            on_commit,
+        }
+    }
+
+    async fn run(&mut self, receiver: &mut Receiver<Message>) -> Result<Loaded, Error> {
+        loop {
+            match self.next(receiver).await? {
+                Some(Message::Rows(rows, loan)) => {
+                    self.rows(rows).await?;
+                    drop(loan);
+                }
+                Some(Message::End(end)) => self.end(*end).await?,
+                None => {
+                    self.settle().await?;
+                    self.roll_back().await?;
+                    return Ok(self.loaded);
+                }
+            }
+            if self.closing.as_ref().is_some_and(|closing| closing.done) {
+                self.settle().await?;
+                return Ok(self.loaded);
+            }
+        }
+    }
+
+    /// The worker's next message; meanwhile the answers about the last chunk are taken.
+    async fn next(&mut self, receiver: &mut Receiver<Message>) -> Result<Option<Message>, Error> {
+        if let Some(closing) = &mut self.closing {
+            tokio::select! {
+                biased;
+                message = receiver.recv() => return Ok(message),
+                () = &mut closing.answer => {}
+            }
+            self.settle().await?;
+        }
+        Ok(receiver.recv().await)
+    }
+
+    async fn rows(&mut self, rows: bytes::Bytes) -> Result<(), Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if self.open.is_none() {
+            self.begin().await?;
+        }
+        let Some(open) = &mut self.open else { return Err(Error::Bug("no chunk is open".into())) };
+        open.bytes += rows.len() as u64;
+        let sending = Instant::now();
+        let sent = open.sink.send(rows).await;
+        self.waited.send += sending.elapsed();
+        sent.map_err(|error| self.stream.link.failure(Step::Copy.action(), &error))
+    }
+
+    /// Opens a chunk, behind the last one's `COMMIT` if that is under way.
+    async fn begin(&mut self) -> Result<(), Error> {
+        let (link, statements) = (self.stream.link, self.stream.statements);
+        if statements.counts_first {
+            self.settle().await?;
+        }
+        let mut opening = queued(chunk::open(link, statements, self.place.clone())).await;
+        let waiting = Instant::now();
+        if let Some(closing) = &mut self.closing {
+            join!(&mut closing.answer, &mut opening);
+        } else {
+            (&mut opening).await;
+        }
+        self.waited.answers += waiting.elapsed();
+        // The chunk before comes first: if it failed, this one was bound to.
+        self.settle().await?;
+        match std::pin::Pin::new(&mut opening).take_output() {
+            Some(Ok(sink)) => {
+                self.open = Some(Open { sink, bytes: 0 });
+                Ok(())
+            }
+            Some(Err(failed)) => Err(self.explain(Refusal::Failed(failed), None).await),
+            None => Err(Error::Bug("a request was answered twice".into())),
+        }
+    }
+
+    /// Ends the chunk in hand and sends its `COMMIT`.
+    async fn end(&mut self, end: ChunkEnd) -> Result<(), Error> {
+        // Only a chunk without rows finds the one before under way.
+        self.settle().await?;
+        let (stream, open) = (self.stream, self.open.take());
+        check_counts(&end, open.is_some())?;
+        let admitted = stream.gate.admit(&self.place.split.source, &end.counts, &end.rejects)?;
+        let committed = Committed {
+            position: end.end,
+            counts: end.counts,
+            bytes: open.as_ref().map_or(0, |open| open.bytes),
+            source_bytes: end.source_bytes,
+            waited: Waited::default(),
+        };
+        let place = self.place.clone();
+        let sink = open.map(|open| open.sink);
+        let last = End { to: end.end, counts: end.counts, rejects: end.rejects, done: end.done };
+        let answer =
+            queued(chunk::close(stream.link, stream.statements, self.place.clone(), sink, last)).await;
+        self.place.from = end.end;
+        self.closing = Some(Closing { answer, admitted, place, lines: end.lines, committed, done: end.done });
+        Ok(())
+    }
+
+    /// Waits for the answers about the last chunk, if there is one under way, and takes them.
+    async fn settle(&mut self) -> Result<(), Error> {
+        let Some(mut closing) = self.closing.take() else { return Ok(()) };
+        let waiting = Instant::now();
+        (&mut closing.answer).await;
+        self.waited.answers += waiting.elapsed();
+        match std::pin::Pin::new(&mut closing.answer).take_output() {
+            Some(Ok(())) => {}
+            Some(Err(refusal)) => return Err(self.explain(refusal, Some(&closing)).await),
+            None => return Err(Error::Bug("a request was answered twice".into())),
+        }
+        let mut committed = closing.committed;
+        committed.waited = std::mem::take(&mut self.waited);
+        closing.admitted.committed(&self.stream.statements.plan.key.target, &self.place.split);
+        self.total += committed.counts;
+        self.loaded.position = committed.position;
+        self.loaded.done = closing.done;
+        self.loaded.chunks += 1;
+        self.loaded.counts += committed.counts;
+        self.loaded.bytes += committed.bytes;
+        self.loaded.waited.send += committed.waited.send;
+        self.loaded.waited.answers += committed.waited.answers;
+        (self.on_commit)(&committed);
+        if self.total.balanced() {
+            return Ok(());
+        }
+        Err(Error::Bug(format!("the rows of split {} do not add up: {:?}", self.place.split, self.total)))
+    }
+
+    /// Rolls the open chunk back, and makes sure that the connection's answers match what is asked.
+    async fn roll_back(&mut self) -> Result<(), Error> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        drop(open);
+        let link = self.stream.link;
+        // A COPY that failed before it took a row is answered once more than the driver knows.
+        let probe = format!("rolled back at {}", self.place.from);
+        let rolled_back = async {
+            link.client.batch_execute("ROLLBACK").await?;
+            link.client.simple_query(&format!("SELECT '{probe}'")).await
+        };
+        let lost = |reason: &str| Error::Lost {
+            address: link.backend.address.clone(),
+            action: "ROLLBACK",
+            reason: reason.into(),
+        };
+        let answers =
+            tokio::time::timeout(ROLLBACK_LIMIT, rolled_back).await.map_err(|_| lost("no answer in time"))?;
+        let answers = answers.map_err(|error| link.failure("ROLLBACK", &error))?;
+        let found = answers.iter().any(|answer| {
+            matches!(answer, tokio_postgres::SimpleQueryMessage::Row(row) if row.get(0) == Some(probe.as_str()))
+        });
+        if found { Ok(()) } else { Err(lost("an answer to something else")) }
+    }
+
+    /// What a chunk's failure means. `closing` is the chunk, unless it was only being opened.
+    async fn explain(&self, refusal: Refusal, closing: Option<&Closing<'s>>) -> Error {
+        let link = self.stream.link;
+        let failed = match refusal {
+            Refusal::Wrong(error) => return error,
+            Refusal::Failed(failed) => failed,
+        };
+        let action = failed.step.action();
+        if closing.is_some() && ends_unknown(&failed.error, failed.step == Step::Commit) {
+            return match link.failure(action, &failed.error) {
+                Error::Lost { address, reason, .. } => Error::InDoubt { address, reason },
+                Error::Server(server) => {
+                    Error::InDoubt { address: link.backend.address.clone(), reason: server.to_string() }
+                }
+                other => other,
+            };
+        }
+        let error = link.failure(action, &failed.error);
+        let Error::Server(server) = error else { return error };
+        let place = closing.map_or(&self.place, |closing| &closing.place);
+        let not_as_expected = server.state == "22012";
+        match (failed.step, closing) {
+            (Step::Check, _) if not_as_expected => Error::Clash { split: place.split.to_string() },
+            (Step::Copy | Step::Constraints | Step::Advance | Step::Commit, _) if server.blames_a_row() => {
+                match self.moved(place).await {
+                    Ok(true) => Error::Clash { split: place.split.to_string() },
+                    Ok(false) if failed.step == Step::Advance && not_as_expected => {
+                        Error::Bug(format!("the ledger row of split {} did not move", place.split))
+                    }
+                    Ok(false) => Error::RefusedRow(Box::new(refused_row(place, closing, *server))),
+                    Err(error) => error,
+                }
+            }
+            (Step::Rejects, _) if server.blames_a_row() => {
+                Error::Bug(format!("the ledger refused a reject: {server}"))
+            }
+            _ => Error::Server(server),
+        }
+    }
+
+    /// Whether somebody else moved the ledger row from where this worker left it.
+    async fn moved(&self, place: &Place) -> Result<bool, Error> {
+        let standing = self.stream.statements.plan.standing_of(self.stream.control, &place.split).await?;
+        Ok(standing != Some((place.from.to_string(), place.epoch, false)))
+    }
+}
+
+fn refused_row(
+    place: &Place,
+    closing: Option<&Closing<'_>>,
+    server: crate::copy::error::ServerError,
+) -> RefusedRow {
+    let lines = closing.map(|closing| &closing.lines);
+    RefusedRow {
+        source: place.split.source.clone(),
+        range: lines.and_then(LineMap::range),
+        position: lines.zip(server.line).and_then(|(lines, line)| lines.position(line)),
+        server,
+    }
+}
+
+/// Whether a chunk's numbers fit together.
+fn check_counts(end: &ChunkEnd, has_rows: bool) -> Result<(), Error> {
+    let counts = &end.counts;
+    let fits = counts.balanced()
+        && counts.rejected == end.rejects.len() as u64
+        && (counts.written > 0) == has_rows
+        && counts.written >= counts.loaded;
+    if fits {
+        return Ok(());
+    }
+    let rejects = end.rejects.len();
+    Err(Error::Bug(format!(
+        "a chunk's rows do not add up: {counts:?}, {rejects} rejects, rows sent: {has_rows}"
+    )))
+}

@@ -216,7 +216,7 @@ async fn certificates_are_checked_as_far_as_sslmode_says_also_for_nodes_found_by
         connect(&url("db.example", &format!("sslmode=verify-full sslrootcert={right}"))).await.unwrap();
     let found = cluster.nodes().await.unwrap();
     assert_eq!(names(&found.nodes), ["127.0.0.2", "127.0.0.3"], "{:?}", found.notes);
-    cluster.verify_one_cluster(&found.nodes).await.unwrap();
+    cluster.verify_one_cluster(&found).await.unwrap();
 }
 
 #[tokio::test]
@@ -247,7 +247,7 @@ async fn a_standby_is_left_out() {
     let found = cluster.nodes().await.unwrap();
     assert_eq!(found.nodes.len(), 1);
     assert!(found.notes[0].contains("standby"), "{:?}", found.notes);
-    cluster.verify_one_cluster(&found.nodes).await.unwrap();
+    cluster.verify_one_cluster(&found).await.unwrap();
 }
 
 #[tokio::test]
@@ -263,14 +263,14 @@ async fn two_separate_servers_are_refused_as_one_target() {
         names(&found.nodes),
         [format!("127.0.0.1:{}", shared.port), format!("127.0.0.1:{}", other.port)]
     );
-    let error = cluster.verify_one_cluster(&found.nodes).await.unwrap_err();
+    let error = cluster.verify_one_cluster(&found).await.unwrap_err();
     assert_eq!(error.class(), Class::Refused);
     assert!(error.to_string().contains("different clusters"), "{error}");
 
     // The same when the second server already has such a table of its own.
     let second = connect(&other.url("127.0.0.1,127.0.0.2", "connect_separate")).await.unwrap();
-    second.verify_one_cluster(&second.nodes().await.unwrap().nodes).await.unwrap();
-    let error = cluster.verify_one_cluster(&found.nodes).await.unwrap_err();
+    second.verify_one_cluster(&second.nodes().await.unwrap()).await.unwrap();
+    let error = cluster.verify_one_cluster(&found).await.unwrap_err();
     assert!(error.to_string().contains("different clusters"), "{error}");
     let left = cluster.control.client.query_one("SELECT count(*) FROM etl.node_check", &[]).await.unwrap();
     assert_eq!(left.get::<_, i64>(0), 0);
@@ -294,7 +294,7 @@ async fn nodes_come_from_yb_servers_without_read_replicas_and_dead_addresses() {
     assert_eq!(names(&found.nodes), ["127.0.0.1", "127.0.0.2", "127.0.0.3"]);
     let notes = found.notes.join("\n");
     assert!(notes.contains("1 read replica") && notes.contains(&format!("127.0.0.5:{dead}")), "{notes}");
-    cluster.verify_one_cluster(&found.nodes).await.unwrap();
+    cluster.verify_one_cluster(&found).await.unwrap();
 
     let settings =
         Settings { discover: false, ..Settings::of_url(&server.url("127.0.0.2", "connect_nodes")) };

@@ -120,7 +120,7 @@ async fn a_table_is_described_with_its_columns_key_and_rights() {
     assert!(!describe(&reader.control, "parts").await.unwrap().can_insert);
     assert!(message(describe(&reader.control, "closed.box").await.unwrap_err()).contains("grant USAGE"));
     let found = reader.nodes().await.unwrap();
-    let error = reader.verify_one_cluster(&found.nodes).await.unwrap_err();
+    let error = reader.verify_one_cluster(&found).await.unwrap_err();
     assert_eq!(error.class(), Class::Refused);
     assert!(error.to_string().contains("grant CREATE"), "{error}");
 }

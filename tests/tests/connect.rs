@@ -5,13 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use etl::copy::error::{Class, Error};
+use etl::copy::postgres::backend::Backend;
 use etl::copy::postgres::connect::Cluster;
 use etl::copy::postgres::environment::Environment;
 use etl::copy::postgres::nodes::Node;
 use etl::copy::postgres::placement::Placement;
 use etl::copy::postgres::session::stream_name;
 use etl::copy::postgres::settings::Settings;
-use etl::copy::postgres::table::{Kind, Persistence, describe};
 use etl::units::Span;
 use etl_tests::postgres::Server;
 use etl_tests::server::{Setup, free_port};
@@ -88,7 +88,7 @@ async fn the_first_usable_host_gets_the_control_connection_and_its_session_is_pi
         .client
         .query_one(
             "SELECT string_agg(current_setting(s), ',' ORDER BY o), \
-             (SELECT application_name || ' ' || backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()) \
+             (SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()) \
              FROM unnest(ARRAY['timezone', 'intervalstyle', 'client_encoding', 'statement_timeout', 'lock_timeout', \
              'idle_in_transaction_session_timeout', 'idle_session_timeout']) WITH ORDINALITY u(s, o)",
             &[],
@@ -96,8 +96,9 @@ async fn the_first_usable_host_gets_the_control_connection_and_its_session_is_pi
         .await
         .unwrap();
     assert_eq!(row.get::<_, &str>(0), "UTC,postgres,UTF8,0,1min,0,0");
-    let backend_started = cluster.control.server.backend_started.clone().unwrap();
-    assert_eq!(row.get::<_, String>(1), format!("etl/control/test {backend_started}"));
+    assert_eq!(row.get::<_, &str>(1), "etl/control/test");
+    let (control, address) = (&cluster.control, &cluster.control.address);
+    assert_eq!(control.backend().unwrap(), Backend::read(&control.client, address).await.unwrap());
     let date = cluster.control.client.query_one("SELECT current_setting('datestyle')", &[]).await.unwrap();
     assert!(date.get::<_, &str>(0).starts_with("ISO"));
 }
@@ -156,14 +157,15 @@ async fn a_wrong_password_a_missing_one_and_a_missing_database_are_told_apart() 
 
 /// An authority and a server certificate that it signed, as PEM: (authority, certificate, key).
 fn certificates(names: &[&str]) -> (String, String, String) {
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    let mut authority = CertificateParams::new(Vec::new()).expect("a certificate");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_key = KeyPair::generate().unwrap();
-    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
-    let key = KeyPair::generate().unwrap();
+    let authority_key = KeyPair::generate().expect("a certificate");
+    let authority_pem = authority.self_signed(&authority_key).expect("a certificate").pem();
+    let key = KeyPair::generate().expect("a certificate");
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-    let server = CertificateParams::new(names).unwrap();
-    let signed = server.signed_by(&key, &Issuer::from_params(&authority, &authority_key)).unwrap();
+    let server = CertificateParams::new(names).expect("a certificate");
+    let signed =
+        server.signed_by(&key, &Issuer::from_params(&authority, &authority_key)).expect("a certificate");
     (authority_pem, signed.pem(), key.serialize_pem())
 }
 
@@ -214,7 +216,7 @@ async fn certificates_are_checked_as_far_as_sslmode_says_also_for_nodes_found_by
         connect(&url("db.example", &format!("sslmode=verify-full sslrootcert={right}"))).await.unwrap();
     let found = cluster.nodes().await.unwrap();
     assert_eq!(names(&found.nodes), ["127.0.0.2", "127.0.0.3"], "{:?}", found.notes);
-    cluster.verify_one_cluster(&found.nodes).await.unwrap();
+    cluster.verify_one_cluster(&found).await.unwrap();
 }
 
 #[tokio::test]
@@ -245,7 +247,7 @@ async fn a_standby_is_left_out() {
     let found = cluster.nodes().await.unwrap();
     assert_eq!(found.nodes.len(), 1);
     assert!(found.notes[0].contains("standby"), "{:?}", found.notes);
-    cluster.verify_one_cluster(&found.nodes).await.unwrap();
+    cluster.verify_one_cluster(&found).await.unwrap();
 }
 
 #[tokio::test]
@@ -261,14 +263,14 @@ async fn two_separate_servers_are_refused_as_one_target() {
         names(&found.nodes),
         [format!("127.0.0.1:{}", shared.port), format!("127.0.0.1:{}", other.port)]
     );
-    let error = cluster.verify_one_cluster(&found.nodes).await.unwrap_err();
+    let error = cluster.verify_one_cluster(&found).await.unwrap_err();
     assert_eq!(error.class(), Class::Refused);
     assert!(error.to_string().contains("different clusters"), "{error}");
 
     // The same when the second server already has such a table of its own.
     let second = connect(&other.url("127.0.0.1,127.0.0.2", "connect_separate")).await.unwrap();
-    second.verify_one_cluster(&second.nodes().await.unwrap().nodes).await.unwrap();
-    let error = cluster.verify_one_cluster(&found.nodes).await.unwrap_err();
+    second.verify_one_cluster(&second.nodes().await.unwrap()).await.unwrap();
+    let error = cluster.verify_one_cluster(&found).await.unwrap_err();
     assert!(error.to_string().contains("different clusters"), "{error}");
     let left = cluster.control.client.query_one("SELECT count(*) FROM etl.node_check", &[]).await.unwrap();
     assert_eq!(left.get::<_, i64>(0), 0);
@@ -292,7 +294,7 @@ async fn nodes_come_from_yb_servers_without_read_replicas_and_dead_addresses() {
     assert_eq!(names(&found.nodes), ["127.0.0.1", "127.0.0.2", "127.0.0.3"]);
     let notes = found.notes.join("\n");
     assert!(notes.contains("1 read replica") && notes.contains(&format!("127.0.0.5:{dead}")), "{notes}");
-    cluster.verify_one_cluster(&found.nodes).await.unwrap();
+    cluster.verify_one_cluster(&found).await.unwrap();
 
     let settings =
         Settings { discover: false, ..Settings::of_url(&server.url("127.0.0.2", "connect_nodes")) };
@@ -324,7 +326,8 @@ async fn thirty_two_streams_show_themselves_as_eleven_eleven_ten() {
     let mut streams = Vec::new();
     for _ in 0..32 {
         let node = &found.nodes[placement.choose().unwrap()];
-        let connection = cluster.open(node, &stream_name(node, "run", "public.flights")).await.unwrap();
+        let connection =
+            cluster.open(node, &stream_name(node.name(), "run", "public.flights")).await.unwrap();
         assert_eq!(connection.server.address.as_deref(), Some(node.name()));
         streams.push(connection);
     }
@@ -361,117 +364,4 @@ async fn a_lost_connection_says_why_without_the_servers_text() {
     assert_eq!(error.class(), Class::Connection);
     assert!(error.to_string().contains("57P01") && error.to_string().contains("admin_shutdown"), "{error}");
     assert!(!error.to_string().contains("terminating"), "{error}");
-}
-
-#[tokio::test]
-async fn a_refused_row_is_described_without_its_values() {
-    use futures_util::SinkExt;
-    let server = Server::of_the_test_run();
-    let client = server.database("connect_refused").await;
-    client
-        .batch_execute(
-            "CREATE TABLE t (id int PRIMARY KEY, qty int CHECK (qty > 0)); \
-             CREATE TABLE noisy (id int); \
-             CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS \
-             $$ BEGIN RAISE EXCEPTION 'hush %', NEW.id; END $$; \
-             CREATE TRIGGER shout BEFORE INSERT ON noisy FOR EACH ROW EXECUTE FUNCTION shout()",
-        )
-        .await
-        .unwrap();
-    let cases = [
-        ("t", "1,5\n2,hush\n", "22P02", "invalid_text_representation", Some("qty"), None, 2),
-        ("t", "1,5\n2,7\n1,8\n", "23505", "unique_violation", None, Some("t_pkey"), 3),
-        ("t", "4,-987654\n", "23514", "check_violation", None, Some("t_qty_check"), 1),
-        ("noisy", "987654\n", "P0001", "raise_exception", None, None, 1),
-    ];
-    for (table, rows, state, condition, column, constraint, line) in cases {
-        let cluster = connect(&server.url("127.0.0.1", "connect_refused")).await.unwrap();
-        let copy = format!("COPY {table} FROM STDIN (FORMAT csv)");
-        let mut sink = Box::pin(cluster.control.client.copy_in(&copy).await.unwrap());
-        sink.send(std::io::Cursor::new(rows.as_bytes())).await.unwrap();
-        let error = cluster.control.error("COPY", &sink.as_mut().finish().await.unwrap_err());
-        assert_eq!(error.class(), Class::RefusedRow, "{state}");
-        let shown = format!("{error} {error:?}");
-        assert!(!shown.contains("hush") && !shown.contains("987654"), "{shown}");
-        let Error::Server(parts) = error else { panic!("{shown}") };
-        assert_eq!((parts.state.as_str(), parts.condition), (state, condition));
-        assert_eq!((parts.column.as_deref(), parts.constraint.as_deref()), (column, constraint), "{shown}");
-        assert_eq!(parts.line, Some(line), "{shown}");
-    }
-}
-
-#[tokio::test]
-async fn a_table_is_described_with_its_columns_key_and_rights() {
-    let server = Server::of_the_test_run();
-    let client = server.database("connect_describe").await;
-    client
-        .batch_execute(
-            "CREATE DOMAIN cents AS int NOT NULL; \
-             CREATE TYPE mood AS ENUM ('good', 'bad'); \
-             CREATE UNLOGGED TABLE \"Odd \"\"Table\" (b text, a int, id bigint GENERATED ALWAYS AS IDENTITY, \
-               n numeric(10,2) NOT NULL DEFAULT 1, double numeric GENERATED ALWAYS AS (n * 2) STORED, tags text[], \
-               price cents, m mood, gone int, PRIMARY KEY (b, a)); \
-             ALTER TABLE \"Odd \"\"Table\" DROP COLUMN gone; \
-             CREATE TABLE parts (id int) PARTITION BY RANGE (id); \
-             CREATE VIEW looking AS SELECT 1 AS one; \
-             DROP ROLE IF EXISTS connect_reader; CREATE ROLE connect_reader LOGIN; \
-             GRANT SELECT ON parts TO connect_reader; \
-             CREATE SCHEMA closed; CREATE TABLE closed.box (id int)",
-        )
-        .await
-        .unwrap();
-    let cluster = connect(&server.url("127.0.0.1", "connect_describe")).await.unwrap();
-    let control = &cluster.control;
-    let table = describe(control, "public.\"Odd \"\"Table\"").await.unwrap();
-    assert_eq!((table.kind, table.persistence, table.can_insert), (Kind::Plain, Persistence::Unlogged, true));
-    assert_eq!(table.qualified(), "\"public\".\"Odd \"\"Table\"");
-    assert_eq!(table.primary_key, ["b", "a"]);
-    let columns: Vec<_> = table
-        .columns
-        .iter()
-        .map(|c| {
-            (
-                c.name.as_str(),
-                c.udt.as_str(),
-                c.type_text.as_str(),
-                c.not_null,
-                c.has_default,
-                c.always_generated,
-            )
-        })
-        .collect();
-    assert_eq!(
-        columns,
-        [
-            ("b", "text", "text", true, false, false),
-            ("a", "int4", "integer", true, false, false),
-            ("id", "int8", "bigint", true, true, true),
-            ("n", "numeric", "numeric(10,2)", true, true, false),
-            ("double", "numeric", "numeric", false, true, true),
-            ("tags", "_text", "text[]", false, false, false),
-            ("price", "cents", "cents", true, false, false),
-            ("m", "mood", "mood", false, false, false),
-        ]
-    );
-    assert_eq!(table.column("price").unwrap().base_udt, "int4");
-    let (oid, file) = (table.oid, table.relfilenode);
-    client.batch_execute("TRUNCATE \"Odd \"\"Table\"").await.unwrap();
-    let again = describe(control, "\"Odd \"\"Table\"").await.unwrap();
-    assert!(again.oid == oid && again.relfilenode != file, "a truncated table has another file");
-
-    let parts = describe(control, "Parts").await.unwrap();
-    assert_eq!((parts.kind, parts.relfilenode), (Kind::Partitioned, 0));
-    let message = |error: Error| error.to_string();
-    assert!(message(describe(control, "looking").await.unwrap_err()).contains("`public.looking` is a view"));
-    let missing = message(describe(control, "public.prats").await.unwrap_err());
-    assert!(missing.contains("no table `public.prats`") && missing.contains("`public.parts`"), "{missing}");
-
-    let reader = server.url("127.0.0.1,127.0.0.2", "connect_describe").replace("etl@", "connect_reader@");
-    let reader = connect(&reader).await.unwrap();
-    assert!(!describe(&reader.control, "parts").await.unwrap().can_insert);
-    assert!(message(describe(&reader.control, "closed.box").await.unwrap_err()).contains("grant USAGE"));
-    let found = reader.nodes().await.unwrap();
-    let error = reader.verify_one_cluster(&found.nodes).await.unwrap_err();
-    assert_eq!(error.class(), Class::Refused);
-    assert!(error.to_string().contains("grant CREATE"), "{error}");
 }

@@ -1,18 +1,16 @@
-//! The PostgreSQL-compatible target (YugabyteDB first): how connections to it are had, what it says about itself and
-//! its tables, the ledger's tables and plan, claims and chunks.
+//! The PostgreSQL-compatible target (YugabyteDB first): how connections to it are had, what it says about itself
+//! and its tables, the ledger's tables and plan, claims, chunks.
 //!
-//! From the outside in: [`settings`] is what the recipe says, [`environment`] what libpq's variables say,
-//! [`options`] what both mean together. [`connect`] makes a [`connect::Cluster`] of it, [`nodes`] finds the
-//! servers that streams are spread over, [`placement`] spreads them, [`session`] is one connection. [`plan`] is a
-//! run in the ledger, [`sources`] its files and splits, [`claim`] says whose a split is, [`stream`] commits its
-//! chunks.
+//! Connections, from the outside in: [`settings`] is what the recipe says, [`environment`] what libpq's variables
+//! say, [`options`] what both mean together. [`connect`] makes a [`connect::Cluster`] of it, [`nodes`] finds the
+//! servers that streams are spread over, [`placement`] spreads them, [`session`] is one connection.
 //!
 //! Must not know: files, modules, recipes. What it is told of a source is a name and positions.
 
 pub mod backend;
 mod chunk;
 pub mod claim;
-mod conditions;
+mod condition;
 pub mod connect;
 pub mod environment;
 mod failure;

@@ -45,24 +45,26 @@ impl Node {
 }
 
 /// The nodes, and what the user should know about how they were found.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Nodes {
     /// At least one, in the order that ties are broken by.
     pub nodes: Vec<Node>,
     /// Which addresses were left out, and why.
     pub notes: Vec<String>,
+    /// The connections that the nodes were looked at with, by address; they end with this value.
+    probes: Vec<Connection>,
 }
 
 impl Cluster {
-    /// Finds the nodes. Each is connected to once.
+    /// Finds the nodes. Each is connected to once, but for the one with the control connection.
     pub async fn nodes(&self) -> Result<Nodes, Error> {
         let mut notes = Vec::new();
         if self.options.discover
             && let Some(listed) = self.listed(&mut notes).await?
         {
             let found = self.reachable(listed, &mut notes).await;
-            if !found.is_empty() {
-                return Ok(Nodes { nodes: named(found), notes });
+            if !found.endpoints.is_empty() {
+                return Ok(found.with(notes));
             }
             notes.push(
                 "none of the nodes that yb_servers() lists can be used: falling back to the configured hosts"
@@ -71,13 +73,13 @@ impl Cluster {
         }
         let configured = self.options.hosts.iter().map(|host| vec![host.clone()]).collect();
         let found = self.reachable(configured, &mut notes).await;
-        if found.is_empty() {
+        if found.endpoints.is_empty() {
             return Err(Error::Refused(format!(
                 "no configured host can be used any more: {}",
                 notes.join("; ")
             )));
         }
-        Ok(Nodes { nodes: named(found), notes })
+        Ok(found.with(notes))
     }
 
     /// What `yb_servers()` lists, each with the addresses to try; `None` where there is no such function.
@@ -143,16 +145,20 @@ impl Cluster {
     }
 
     /// The first usable address of each, in the given order and each once; notes say what is left out.
-    async fn reachable(&self, candidates: Vec<Vec<Endpoint>>, notes: &mut Vec<String>) -> Vec<Endpoint> {
-        let probes =
+    async fn reachable(&self, candidates: Vec<Vec<Endpoint>>, notes: &mut Vec<String>) -> Found {
+        let looks =
             futures_util::stream::iter(candidates.into_iter().map(|endpoints| self.first_usable(endpoints)));
-        let probed: Vec<Result<Endpoint, String>> = probes.buffered(AT_ONCE).collect().await;
+        let looked: Vec<Result<(Endpoint, Option<Connection>), String>> =
+            looks.buffered(AT_ONCE).collect().await;
         let mut seen = HashSet::new();
-        let mut found = Vec::new();
-        for probe in probed {
-            match probe {
-                Ok(endpoint) if seen.insert((endpoint.host.clone(), endpoint.address, endpoint.port)) => {
-                    found.push(endpoint)
+        let mut found = Found::default();
+        for look in looked {
+            match look {
+                Ok((endpoint, probe))
+                    if seen.insert((endpoint.host.clone(), endpoint.address, endpoint.port)) =>
+                {
+                    found.endpoints.push(endpoint);
+                    found.probes.extend(probe);
                 }
                 Ok(_) => {}
                 Err(note) => notes.push(note),
@@ -161,14 +167,17 @@ impl Cluster {
         found
     }
 
-    async fn first_usable(&self, endpoints: Vec<Endpoint>) -> Result<Endpoint, String> {
+    async fn first_usable(&self, endpoints: Vec<Endpoint>) -> Result<(Endpoint, Option<Connection>), String> {
         let mut failures = Vec::new();
         for endpoint in endpoints {
+            if endpoint.to_string() == self.control.address {
+                return Ok((endpoint, None));
+            }
             match Connection::open(&endpoint, &self.options, &self.tls, &self.name).await {
                 Ok(connection) if connection.server.standby => {
                     failures.push(format!("{endpoint} is a standby"))
                 }
-                Ok(_) => return Ok(endpoint),
+                Ok(connection) => return Ok((endpoint, Some(connection))),
                 Err(error) => failures.push(error.to_string()),
             }
         }
@@ -177,8 +186,9 @@ impl Cluster {
 
     /// Proves that all nodes, and the configured hosts that answer, are one cluster: a row that is written through
     /// the control connection is seen through each. Makes our schema and the table for it if they are missing.
-    pub async fn verify_one_cluster(&self, nodes: &[Node]) -> Result<(), Error> {
-        let mut others: Vec<(&Endpoint, bool)> = nodes.iter().map(|node| (&node.endpoint, true)).collect();
+    pub async fn verify_one_cluster(&self, found: &Nodes) -> Result<(), Error> {
+        let mut others: Vec<(&Endpoint, bool)> =
+            found.nodes.iter().map(|node| (&node.endpoint, true)).collect();
         others.extend(self.options.hosts.iter().map(|host| (host, false)));
         let mut seen = HashSet::from([self.endpoint.to_string()]);
         others.retain(|(endpoint, _)| seen.insert(endpoint.to_string()));
@@ -187,9 +197,11 @@ impl Cluster {
         }
         let table = format!("{}.node_check", quoted(&self.options.schema));
         let marker = self.write_marker(&table).await?;
-        let checks = others
-            .into_iter()
-            .map(|(endpoint, is_node)| self.check_marker(endpoint, is_node, &table, &marker));
+        let (table, marker) = (table.as_str(), marker.as_str());
+        let checks = others.into_iter().map(|(endpoint, is_node)| {
+            let probe = found.probes.iter().find(|probe| probe.address == endpoint.to_string());
+            self.check_node(endpoint, is_node, probe, table, marker)
+        });
         let checked: Vec<Result<(), Error>> =
             futures_util::stream::iter(checks).buffered(AT_ONCE).collect().await;
         let removed =
@@ -243,19 +255,28 @@ impl Cluster {
         Ok(())
     }
 
-    async fn check_marker(
+    async fn check_node(
         &self,
         endpoint: &Endpoint,
         is_node: bool,
+        probe: Option<&Connection>,
         table: &str,
         marker: &str,
     ) -> Result<(), Error> {
-        let connection = match Connection::open(endpoint, &self.options, &self.tls, &self.name).await {
-            Ok(connection) => connection,
-            Err(error) if is_node => return Err(error),
+        if let Some(probe) = probe {
+            return self.check_marker(probe, table, marker).await;
+        }
+        match Connection::open(endpoint, &self.options, &self.tls, &self.name).await {
+            // A standby lags: it is no node, and it is no other cluster either for all we know.
+            Ok(connection) if connection.server.standby => Ok(()),
+            Ok(connection) => self.check_marker(&connection, table, marker).await,
+            Err(error) if is_node => Err(error),
             // A configured host that is down takes no rows.
-            Err(_) => return Ok(()),
-        };
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn check_marker(&self, connection: &Connection, table: &str, marker: &str) -> Result<(), Error> {
         let query = format!("SELECT FROM {table} WHERE run = '{marker}'");
         let tries = if self.control.server.yugabyte { MARKER_TRIES } else { 1 };
         for attempt in 0..tries {
@@ -274,14 +295,23 @@ impl Cluster {
                 },
             }
         }
-        // A standby lags: it is no node, and it is no other cluster either for all we know.
-        if connection.server.standby {
-            return Ok(());
-        }
         Err(Error::Refused(format!(
-            "{} and {endpoint} are different clusters: a row written through the one is not there through the other; name the hosts of one cluster",
-            self.control.address
+            "{} and {} are different clusters: a row written through the one is not there through the other; name the hosts of one cluster",
+            self.control.address, connection.address
         )))
+    }
+}
+
+/// What answered, and the connections to it.
+#[derive(Default)]
+struct Found {
+    endpoints: Vec<Endpoint>,
+    probes: Vec<Connection>,
+}
+
+impl Found {
+    fn with(self, notes: Vec<String>) -> Nodes {
+        Nodes { nodes: named(self.endpoints), notes, probes: self.probes }
     }
 }
 

@@ -69,11 +69,19 @@ impl fmt::Debug for Password {
     }
 }
 
-/// `host:port`, as messages show it.
+/// `host:port`, as messages show it, and ` (address)` where that was given apart: no two endpoints look the same.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let v6 = self.host.contains(':');
-        if v6 { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+        if v6 {
+            write!(f, "[{}]:{}", self.host, self.port)?;
+        } else {
+            write!(f, "{}:{}", self.host, self.port)?;
+        }
+        match self.address {
+            Some(address) if address.to_string() != self.host => write!(f, " ({address})"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -327,6 +335,8 @@ mod tests {
         let two = resolve("host=a,b hostaddr=10.0.0.1,", &[("PGUSER", "u")]).unwrap();
         assert_eq!(two.hosts[0].address, Some("10.0.0.1".parse().unwrap()));
         assert_eq!(two.hosts[1].address, None);
+        let same = resolve("host=a,a hostaddr=10.0.0.1,10.0.0.2", &[("PGUSER", "u")]).unwrap();
+        assert_eq!(shown(&same), ["a:5432 (10.0.0.1)", "a:5432 (10.0.0.2)"]);
     }
 
     #[test]

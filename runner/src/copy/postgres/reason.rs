@@ -1,18 +1,18 @@
-//! Why a host cannot be connected to, or a connection ended, in our words. Never a server's message, DETAIL, HINT
-//! or CONTEXT: they carry values and names that rows chose.
+//! Why a host could not be connected to, and why a connection ended, in our words.
 //!
-//! Must not know: what a connection is for.
+//! Must not know: SQL. Never shows a server's message, DETAIL, HINT or CONTEXT: they carry values and names that
+//! rows chose.
 
 use std::error::Error as StdError;
 use std::io;
 
 use rustls::CertificateError;
 
-use super::conditions;
+use super::condition;
 use super::options::{Endpoint, Options};
 
 /// Why a host could not be connected to, and what to do.
-pub(super) fn reason(error: &tokio_postgres::Error, endpoint: &Endpoint, options: &Options) -> String {
+pub(super) fn of(error: &tokio_postgres::Error, endpoint: &Endpoint, options: &Options) -> String {
     if let Some(refusal) = error.as_db_error() {
         return refused_by_server(refusal.code().code(), endpoint, options);
     }
@@ -50,7 +50,7 @@ fn refused_by_server(state: &str, endpoint: &Endpoint, options: &Options) -> Str
         "57P03" => "the server is starting up or shutting down".into(),
         _ => "the server refused the session".into(),
     };
-    format!("{what} (SQLSTATE {state}, {})", conditions::name(state))
+    format!("{what} (SQLSTATE {state}, {})", condition::name(state))
 }
 
 fn tls_reason(error: &rustls::Error) -> String {
@@ -107,11 +107,11 @@ fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
 }
 
 /// Why a connection ended, without the server's text.
-pub(super) fn lost_reason(error: &tokio_postgres::Error) -> String {
+pub(super) fn lost(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), cause::<io::Error>(error)) {
         (Some(refusal), _) => {
             let state = refusal.code().code();
-            format!("the server ended it: SQLSTATE {state} ({})", conditions::name(state))
+            format!("the server ended it: SQLSTATE {state} ({})", condition::name(state))
         }
         (None, Some(io)) => io.to_string(),
         (None, None) => error.to_string(),
@@ -121,13 +121,12 @@ pub(super) fn lost_reason(error: &tokio_postgres::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio_postgres::error::DbError;
 
     #[test]
     fn an_error_inside_an_io_error_is_found() {
         let inner = rustls::Error::General("x".into());
         let outer = io::Error::other(io::Error::other(inner));
         assert!(cause::<rustls::Error>(&outer).is_some());
-        assert!(cause::<DbError>(&outer).is_none());
+        assert!(cause::<std::fmt::Error>(&outer).is_none());
     }
 }

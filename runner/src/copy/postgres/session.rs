@@ -10,10 +10,12 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::{Client, SimpleQueryMessage, Socket};
 
+use super::backend::{Backend, utc};
+use super::failure::failure;
 use super::identifier::literal;
 use super::options::{Endpoint, Options};
+use super::reason;
 use super::tls::{self, Tls};
-use super::{failure, nodes, reason};
 use crate::copy::error::Error;
 
 /// The longest `application_name` the server keeps, in bytes.
@@ -123,7 +125,7 @@ impl Connection {
 
     /// The driver's error during `action` as ours, with the reason that the driver's task knows.
     pub fn error(&self, action: &'static str, error: &tokio_postgres::Error) -> Error {
-        match (failure::failure(action, &self.address, error), self.lost.reason()) {
+        match (failure(action, &self.address, error), self.lost.reason()) {
             (Error::Lost { address, action, .. }, Some(reason)) => {
                 Error::Lost { address, action, reason: reason.into() }
             }
@@ -135,6 +137,18 @@ impl Connection {
     pub async fn set_application_name(&self, name: &str) -> Result<(), Error> {
         let statement = format!("SET application_name = {}", literal(&clean(name)));
         self.client.batch_execute(&statement).await.map_err(|e| self.error("SET", &e))
+    }
+
+    /// Who we are at the server, without asking again.
+    pub fn backend(&self) -> Result<Backend, Error> {
+        let Some(backend_start) = self.server.backend_started.clone() else {
+            return Err(Error::Refused(format!(
+                "{} does not list our own session in pg_stat_activity (a connection pooler?): connect to the server directly",
+                self.address
+            )));
+        };
+        let (server, pid) = (self.server.started.clone(), self.server.backend_pid);
+        Ok(Backend { address: self.address.clone(), server, pid, backend_start })
     }
 
     /// Refuses a server on which rows and ledger would not be committed together.
@@ -151,8 +165,8 @@ impl Connection {
 }
 
 /// The name of a stream's session: node first, so that a long run or table cannot hide it.
-pub fn stream_name(node: &nodes::Node, run: &str, table: &str) -> String {
-    clean(&format!("etl/{}/{run}/{table}", node.name()))
+pub fn stream_name(node: &str, run: &str, table: &str) -> String {
+    clean(&format!("etl/{node}/{run}/{table}"))
 }
 
 /// A name as the server keeps it: it replaces what is not printable ASCII, and cuts.
@@ -172,16 +186,16 @@ async fn open(endpoint: &Endpoint, options: &Options, tls: &Tls, name: &str) -> 
     };
     let (client, connection) = config.connect(connector).await.map_err(|error| Error::Connect {
         address: address.clone(),
-        reason: reason::reason(&error, endpoint, options),
+        reason: reason::of(&error, endpoint, options),
     })?;
     let lost = Lost::default();
     tokio::spawn(drive(connection, lost.clone()));
     let answer = client.simple_query(&statements(options)).await.map_err(|error| {
         let reason = match error.as_db_error() {
             Some(_) => {
-                format!("the session cannot be set up: {}", failure::failure("SET", &address, &error))
+                format!("the session cannot be set up: {}", failure("SET", &address, &error))
             }
-            None => reason::reason(&error, endpoint, options),
+            None => reason::of(&error, endpoint, options),
         };
         Error::Connect { address: address.clone(), reason }
     })?;
@@ -226,7 +240,7 @@ async fn drive(mut connection: tokio_postgres::Connection<Socket, tls::Stream<So
     let reason = loop {
         match poll_fn(|cx| connection.poll_message(cx)).await {
             Some(Ok(_)) => {}
-            Some(Err(error)) => break reason::lost_reason(&error),
+            Some(Err(error)) => break reason::lost(&error),
             None => break "it was closed".to_string(),
         }
     };
@@ -235,7 +249,7 @@ async fn drive(mut connection: tokio_postgres::Connection<Socket, tls::Stream<So
     drop(connection);
 }
 
-/// All in one message: settings first, because the facts' times are text in the pinned time zone.
+/// All in one message: the settings, then the facts.
 fn statements(options: &Options) -> String {
     let lock_timeout_ms = options.lock_timeout.as_millis().to_string();
     let pinned = PINNED.into_iter().chain([("lock_timeout", lock_timeout_ms.as_str())]);
@@ -246,11 +260,12 @@ fn statements(options: &Options) -> String {
         format!("CASE WHEN current_setting('{name}', true) IS NOT NULL THEN set_config('{name}', '{value}', false) END")
     }));
     let [writes, upsert] = BREAK_TRANSACTIONS;
+    let (started, backend_started) = (utc!("pg_postmaster_start_time()"), utc!("a.backend_start"));
     format!(
         "SELECT {}; \
          SELECT current_setting('server_version_num'), version(), pg_is_in_recovery(), \
-         pg_postmaster_start_time()::text, host(inet_server_addr()), pg_backend_pid(), \
-         (SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()), \
+         {started}, host(inet_server_addr()), pg_backend_pid(), \
+         (SELECT {backend_started} FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()), \
          current_setting('{COPY_IN_ONE_PIECE}', true), \
          current_setting('{writes}', true), current_setting('{upsert}', true)",
         columns.join(", ")

@@ -24,7 +24,7 @@ const OTHER: &str = "other";
 /// A checked chain, from which each stream opens its own instance. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Chain {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 /// What the instances of a chain share.
@@ -125,11 +125,15 @@ impl Inner {
             return;
         }
         let mut known = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        // The last reason that was found: rejects of a batch mostly share one.
+        let mut last = String::new();
         for (_, reason) in rejects {
-            if known.contains(reason) {
+            if *reason == last {
                 continue;
             }
-            if known.len() < MAX_REASONS {
+            if known.contains(reason) {
+                last.clone_from(reason);
+            } else if known.len() < MAX_REASONS {
                 known.insert(reason.clone());
             } else {
                 OTHER.clone_into(reason);
@@ -237,7 +241,8 @@ impl Builder<'_> {
         let options: Vec<Setting> = options.into_iter().map(setting).collect();
         let mut guest = Guest::start(self.engine, &module)?;
         let plan = guest.plan(&input, &options)?;
-        let checked = plan::check(&plan, &fields).map_err(|problem| guest.blame(Call::Plan, Why::Lie(problem)))?;
+        let checked =
+            plan::check(&plan, &fields).map_err(|problem| guest.blame(Call::Plan, Why::Lie(problem)))?;
         let reads = checked.reads.iter().map(|place| self.columns[*place].1).collect();
         let (mut columns, mut slots, mut makes) = (Vec::new(), Vec::new(), Vec::new());
         for out in checked.output {

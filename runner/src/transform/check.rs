@@ -51,8 +51,10 @@ pub(super) fn check(output: Output, makes: &[Field], rows: u32, max_rows: u64) -
     Ok(Answer { rows: output.rows as usize, origin, repeats, columns: made, rejects })
 }
 
+type Rejects = (Vec<(u32, String)>, Vec<bool>);
+
 /// The rejects in the order of their rows, and a flag for each row.
-fn rejects(rejects: Vec<RejectOut>, rows: u32) -> Result<(Vec<(u32, String)>, Vec<bool>), String> {
+fn rejects(rejects: Vec<RejectOut>, rows: u32) -> Result<Rejects, String> {
     let mut rejected = Vec::new();
     if rejects.is_empty() {
         return Ok((Vec::new(), rejected));
@@ -66,10 +68,16 @@ fn rejects(rejects: Vec<RejectOut>, rows: u32) -> Result<(Vec<(u32, String)>, Ve
             Some(true) => return Err(format!("it rejects row {row} twice")),
             Some(seen) => *seen = true,
         }
-        checked.push((row, untrusted::escaped(&reject.reason, MAX_REASON_BYTES).0));
+        checked.push((row, reason(reject.reason)));
     }
     checked.sort_unstable_by_key(|(row, _)| *row);
     Ok((checked, rejected))
+}
+
+/// A reason for the report. Most are short and plain: they are kept as they are.
+fn reason(text: String) -> String {
+    let plain = text.len() <= MAX_REASON_BYTES && text.bytes().all(|b| matches!(b, b' '..=b'~'));
+    if plain { text } else { untrusted::escaped(&text, MAX_REASON_BYTES).0 }
 }
 
 type Origin = (Option<UInt32Array>, bool);
@@ -92,7 +100,9 @@ fn origin(
                 let kept = (0..rows).filter(|row| !rejected[*row as usize]);
                 Ok((Some(UInt32Array::from_iter_values(kept)), false))
             }
-            out => Err(format!("{out} rows without an origin, but {left} rows of the batch were not rejected")),
+            out => {
+                Err(format!("{out} rows without an origin, but {left} rows of the batch were not rejected"))
+            }
         };
     }
     if origin.len() != out as usize {
@@ -261,7 +271,11 @@ fn exact(what: &str, found: usize, wanted: usize) -> Result<(), String> {
 
 /// Allocators align even bytes for anything, but nobody promises it.
 fn aligned(data: Vec<u8>, align: usize) -> Buffer {
-    if data.as_ptr().align_offset(align) == 0 { Buffer::from_vec(data) } else { Buffer::from_slice_ref(&data) }
+    if data.as_ptr().align_offset(align) == 0 {
+        Buffer::from_vec(data)
+    } else {
+        Buffer::from_slice_ref(&data)
+    }
 }
 
 #[cfg(test)]

@@ -83,7 +83,12 @@ fn columns_of_fixed_width_must_have_exactly_their_bytes() {
     let wide = [(Timestamp, 8), (Interval, 16), (Uuid, 16)];
     for (scalar, width) in widths.into_iter().chain(wide) {
         let of = |len| {
-            check(output(3, &[], &[], vec![column(&[], &[], &vec![1; len])]), &[field(Type::of(scalar))], 3, 9)
+            check(
+                output(3, &[], &[], vec![column(&[], &[], &vec![1; len])]),
+                &[field(Type::of(scalar))],
+                3,
+                9,
+            )
         };
         assert_eq!(of(3 * width).unwrap().columns[0].data_type(), &scalar.arrow());
         for len in [0, 3 * width - 1, 3 * width + 1] {
@@ -135,12 +140,7 @@ fn no_rows_need_no_offsets() {
 #[test]
 fn text_like_types_are_utf8_and_bytes_are_not() {
     let of = |scalar| {
-        check(
-            output(1, &[], &[], vec![column(&[], &[0, 2], b"a\xff")]),
-            &[field(Type::of(scalar))],
-            1,
-            9,
-        )
+        check(output(1, &[], &[], vec![column(&[], &[0, 2], b"a\xff")]), &[field(Type::of(scalar))], 1, 9)
     };
     for scalar in [Scalar::Text, Scalar::Numeric, Scalar::Inet, Scalar::Json] {
         assert_eq!(lie(of(scalar)), "column `x`: row 0 is not UTF-8");
@@ -150,7 +150,7 @@ fn text_like_types_are_utf8_and_bytes_are_not() {
 
 #[test]
 fn buffers_of_any_alignment_are_taken() {
-    let mut data = vec![0_u8; 17];
+    let mut data = [0_u8; 17];
     data[1..9].copy_from_slice(&7_i64.to_le_bytes());
     let shifted = Buffer::from_slice_ref(&data[1..17]);
     let array = primitive::<Int64Type>(shifted.to_vec(), 2, None).unwrap();
@@ -167,7 +167,11 @@ fn any_column() -> impl Strategy<Value = ColumnOut> {
         prop::collection::vec(any::<u8>(), 0..24),
     ];
     let few = || prop::collection::vec(any::<u8>(), 0..3);
-    (few(), offsets, prop::collection::vec(prop_oneof![Just(b'a'), Just(0xc3), Just(0xa4), any::<u8>()], 0..34))
+    (
+        few(),
+        offsets,
+        prop::collection::vec(prop_oneof![Just(b'a'), Just(0xc3), Just(0xa4), any::<u8>()], 0..34),
+    )
         .prop_map(|(validity, offsets, data)| ColumnOut { validity, offsets, data })
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use wasmtime::component::TypedFunc;
 use wasmtime::{Store, Trap, WasmBacktrace};
 
-use super::contract::{Batch, ColumnIn, Field, Output, Plan, PlanIn, PlanOut, Setting, TransformIn, TransformOut};
+use super::contract::{
+    Batch, ColumnIn, Field, Output, Plan, PlanIn, PlanOut, Setting, TransformIn, TransformOut,
+};
 use super::engine::Engine;
 use super::error::{Call, Error, Stopped, Why};
 use super::host::{Refused, State};

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, Time64MicrosecondArray,
-    TimestampMicrosecondArray, UInt32Array, new_empty_array,
+    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
+    Time64MicrosecondArray, TimestampMicrosecondArray, UInt32Array, new_empty_array,
 };
 
 use super::Constant;
@@ -65,7 +65,9 @@ impl Instance {
         let wrong = columns.len() != chain.reads.len() || columns.iter().any(|c| c.len() != rows);
         let Some(batch_rows) = u32::try_from(rows).ok().filter(|_| !wrong) else {
             let (found, wanted) = (columns.len(), chain.reads.len());
-            return Err(Error::Bug(format!("{found} columns for a chain of {wanted}, or not {rows} rows each")));
+            return Err(Error::Bug(format!(
+                "{found} columns for a chain of {wanted}, or not {rows} rows each"
+            )));
         };
         let mut flow = Flow::new(&chain, batch_rows, columns, &mut self.constants);
         for (step, guest) in chain.modules.iter().zip(&mut self.guests) {
@@ -165,14 +167,13 @@ impl<'a> Flow<'a> {
         self.rejects.iter().for_each(|(row, _)| rejected[*row as usize] = true);
         let before = |row: u32| answer.origin.as_ref().map_or(row, |o| o.values()[row as usize]);
         let rows = u32::try_from(answer.rows).unwrap_or(u32::MAX);
-        let left: UInt32Array =
-            (0..rows).filter(|row| !rejected[first.at(before(*row)) as usize]).collect();
+        let left: UInt32Array = (0..rows).filter(|row| !rejected[first.at(before(*row)) as usize]).collect();
         if left.len() == answer.rows {
             return Ok(());
         }
         answer.rows = left.len();
         answer.origin = Some(left.values().iter().map(|row| before(*row)).collect());
-        let left = Map::Rows(left);
+        let left = Map::of(left);
         for column in &mut answer.columns {
             *column = gather(column, &left).map_err(Error::Bug)?;
         }
@@ -200,7 +201,7 @@ impl<'a> Flow<'a> {
             return Ok(array);
         }
         if let (Map::Rows(rows), Some(step)) = (&map, self.repeater) {
-            let bytes = gathered_bytes(&array, rows.values());
+            let bytes = gathered_bytes(&array, rows.rows.values());
             self.bound(step, bytes)?;
         }
         let gathered = gather(&array, &map).map_err(Error::Bug)?;
@@ -255,7 +256,8 @@ impl<'a> Flow<'a> {
         }
         let (origin, filtered) = match &self.maps[0] {
             Map::Same => (None, 0),
-            Map::Rows(rows) => {
+            Map::Rows(map) => {
+                let rows = &map.rows;
                 let mut emitted = vec![false; self.batch_rows as usize];
                 rows.values().iter().for_each(|row| emitted[*row as usize] = true);
                 let emitted = emitted.iter().filter(|emitted| **emitted).count();

@@ -18,12 +18,15 @@ use crate::schema::{Scalar, Type};
 #[cfg(not(target_endian = "little"))]
 compile_error!("the contract's buffers are little-endian, and are taken from Arrow as they are");
 
+/// Arrow's own buffer where it has the right form.
+type Bytes<'a> = Cow<'a, [u8]>;
+
 /// The three buffers of a column.
 #[derive(Debug, Default)]
 pub(super) struct Lowered<'a> {
-    validity: Cow<'a, [u8]>,
-    offsets: Cow<'a, [u8]>,
-    data: Cow<'a, [u8]>,
+    validity: Bytes<'a>,
+    offsets: Bytes<'a>,
+    data: Bytes<'a>,
 }
 
 impl Lowered<'_> {
@@ -96,18 +99,13 @@ fn primitive<T: ArrowPrimitiveType>(array: &ArrayRef) -> Option<&[u8]> {
     array.as_primitive_opt::<T>().map(|a| a.values().inner().as_slice())
 }
 
-fn variable<'a>(
-    all: &'a [i32],
-    data: &'a [u8],
-    start: usize,
-    rows: usize,
-) -> Option<(Cow<'a, [u8]>, Cow<'a, [u8]>)> {
+fn variable<'a>(all: &'a [i32], data: &'a [u8], start: usize, rows: usize) -> Option<(Bytes<'a>, Bytes<'a>)> {
     let (offsets, first, last) = offsets(all.get(start..=start + rows)?)?;
     Some((offsets, Cow::Borrowed(data.get(first..last)?)))
 }
 
 /// Offsets that start at 0, and where in the values they started and end.
-fn offsets(all: &[i32]) -> Option<(Cow<'_, [u8]>, usize, usize)> {
+fn offsets(all: &[i32]) -> Option<(Bytes<'_>, usize, usize)> {
     let (first, last) = (*all.first()?, *all.last()?);
     let bytes = if first == 0 {
         Cow::Borrowed(arrow_buffer::ToByteSlice::to_byte_slice(all))
@@ -118,14 +116,14 @@ fn offsets(all: &[i32]) -> Option<(Cow<'_, [u8]>, usize, usize)> {
 }
 
 /// Empty where there is no NULL.
-fn validity(nulls: Option<&NullBuffer>) -> Cow<'_, [u8]> {
+fn validity(nulls: Option<&NullBuffer>) -> Bytes<'_> {
     nulls.filter(|n| n.null_count() > 0).map_or(Cow::default(), |n| bits(n.inner()))
 }
 
 /// Bits from the first byte on. Those behind the last row are 0: a guest shall not see what depends on the batch.
-fn bits(buffer: &BooleanBuffer) -> Cow<'_, [u8]> {
+fn bits(buffer: &BooleanBuffer) -> Bytes<'_> {
     let (offset, len) = (buffer.offset(), buffer.len());
-    let mut bytes: Cow<'_, [u8]> = if offset % 8 == 0 {
+    let mut bytes: Bytes<'_> = if offset % 8 == 0 {
         Cow::Borrowed(&buffer.values()[offset / 8..(offset + len).div_ceil(8)])
     } else {
         Cow::Owned(buffer.sliced()[..len.div_ceil(8)].to_vec())
@@ -172,7 +170,10 @@ mod tests {
     #[test]
     fn a_column_without_nulls_has_no_validity_even_if_arrow_has_a_buffer() {
         let array: ArrayRef = Arc::new(Int32Array::from(vec![None, Some(7), Some(8)]));
-        assert_eq!(lowered(Scalar::Int32, &array.slice(1, 2)), (vec![], vec![], vec![7, 0, 0, 0, 8, 0, 0, 0]));
+        assert_eq!(
+            lowered(Scalar::Int32, &array.slice(1, 2)),
+            (vec![], vec![], vec![7, 0, 0, 0, 8, 0, 0, 0])
+        );
     }
 
     #[test]

@@ -32,7 +32,10 @@ pub(super) struct Module {
 
 impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Module").field("path", &self.path).field("sha256", &self.sha256).finish_non_exhaustive()
+        f.debug_struct("Module")
+            .field("path", &self.path)
+            .field("sha256", &self.sha256)
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,14 +61,23 @@ impl Module {
         })
     }
 
-    pub(super) fn compile(engine: &Engine, path: &Path, file: &Bytes, scanned: &Scan) -> Result<Module, Error> {
+    pub(super) fn compile(
+        engine: &Engine,
+        path: &Path,
+        file: &Bytes,
+        scanned: &Scan,
+    ) -> Result<Module, Error> {
         let problem = |problem| Error::Module { path: path.to_owned(), problem };
         let component = onramp::to_component(&file.bytes, scanned).map_err(problem)?;
         let compiled = Component::from_binary(engine.wasm(), &component)
             .map_err(|e| problem(format!("it is not valid: {}", chain(&e))))?;
         let plan = export::<PlanIn<'static>, PlanOut>(engine, &compiled, "plan", signature::PLAN);
-        let transform =
-            export::<TransformIn<'static>, TransformOut>(engine, &compiled, "transform", signature::TRANSFORM);
+        let transform = export::<TransformIn<'static>, TransformOut>(
+            engine,
+            &compiled,
+            "transform",
+            signature::TRANSFORM,
+        );
         let (plan, transform) = (plan.map_err(problem)?, transform.map_err(problem)?);
         let ready = engine.linker().instantiate_pre(&compiled);
         let ready = ready.map_err(|e| problem(format!("its imports do not fit: {}", chain(&e))))?;

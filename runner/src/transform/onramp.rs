@@ -14,6 +14,8 @@ pub(super) const CONTRACT: Version = Version { major: 0, minor: 1 };
 
 const HOST: &str = "etl:transform/host@";
 const TYPES: &str = "etl:transform/types@";
+/// How `scan` names the import of a type, which asks the host for nothing.
+const TYPE: &str = "type";
 const LOG: &str = "(i32 i32 i32) -> ()";
 
 /// The exports of a plain core module: name, type, whether it must be there.
@@ -118,15 +120,15 @@ fn version_in_metadata(bytes: &[u8]) -> Result<Option<Version>, String> {
 fn check_import(scan: &Scan, import: &Import) -> Result<(), String> {
     let Import { from, name, ty } = import;
     if scan.component {
-        let ours = from.starts_with(HOST) || from.starts_with(TYPES);
+        // A world that uses the contract's types imports each of them once more under its plain name.
+        let ours = from.starts_with(HOST) || from.starts_with(TYPES) || ty == TYPE;
         let hint = if from.starts_with("wasi:") {
             "; build it without WASI (componentize-py: --stub-wasi; jco: --disable all; Rust: wasm32-unknown-unknown)"
         } else {
             ""
         };
-        let refused = || {
-            format!("it imports `{}`; a transform may import only `log`{hint}", untrusted::name(from))
-        };
+        let refused =
+            || format!("it imports `{}`; a transform may import only `log`{hint}", untrusted::name(from));
         return if ours { Ok(()) } else { Err(refused()) };
     }
     let shown = || format!("`{}` from `{}`", untrusted::name(name), untrusted::name(from));
@@ -141,7 +143,10 @@ fn check_import(scan: &Scan, import: &Import) -> Result<(), String> {
             None => Err(format!("it imports {}, which WASI preview 1 does not have", shown())),
         };
     }
-    Err(format!("it imports {} ({ty}); a transform may import only `log` (and WASI preview 1, which is stubbed)", shown()))
+    Err(format!(
+        "it imports {} ({ty}); a transform may import only `log` (and WASI preview 1, which is stubbed)",
+        shown()
+    ))
 }
 
 fn missing(scan: &Scan, name: &str) -> String {

@@ -63,20 +63,31 @@ fn sniff(bytes: &[u8]) -> Result<(), String> {
             None => Err("it is truncated: WebAssembly's header has 8 bytes".into()),
         };
     }
-    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
-    let text = !bytes.iter().take(4096).any(|b| *b == 0) && !start[..start.len() - 3.min(start.len())].contains('\u{fffd}');
-    let code = start.lines().map(str::trim_start).find(|l| !l.is_empty() && !l.starts_with(";;"));
-    Err(match code {
-        None => "the file is empty".into(),
-        Some(code) if text && (code.starts_with("(module") || code.starts_with("(component")) => {
+    let text = start_of_text(&bytes[..bytes.len().min(4096)]);
+    let code = text
+        .and_then(|text| text.lines().map(str::trim_start).find(|l| !l.is_empty() && !l.starts_with(";;")));
+    Err(match (text, code) {
+        (Some(_), None) => "the file is empty".into(),
+        (Some(_), Some(code)) if code.starts_with("(module") || code.starts_with("(component") => {
             "it is WebAssembly in its text form; assemble it first, e.g. `wat2wasm x.wat -o x.wasm`".into()
         }
-        Some(_) if text => "it is a text file; did you mean to compile it?".into(),
-        Some(_) if bytes.starts_with(b"\x7fELF") || bytes.starts_with(b"MZ") => {
+        (Some(_), Some(_)) => "it is a text file; did you mean to compile it?".into(),
+        (None, _) if bytes.starts_with(b"\x7fELF") || bytes.starts_with(b"MZ") => {
             "it is a native program or library; build it for a wasm32 target".into()
         }
-        Some(_) => "it is not WebAssembly (a module starts with the bytes 00 61 73 6d)".into(),
+        (None, _) => "it is not WebAssembly (a module starts with the bytes 00 61 73 6d)".into(),
     })
+}
+
+/// The bytes as text, if they are some: UTF-8 that may end inside a character, without control characters.
+fn start_of_text(bytes: &[u8]) -> Option<&str> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(e) if e.error_len().is_none() => std::str::from_utf8(&bytes[..e.valid_up_to()]).ok()?,
+        Err(_) => return None,
+    };
+    let control = |c: char| c.is_control() && !c.is_whitespace();
+    if text.contains(control) { None } else { Some(text) }
 }
 
 /// Reads a module's or a component's outer sections.
@@ -187,8 +198,7 @@ impl Scan {
                 let field = field?;
                 for value in field.values.into_iter().take(20) {
                     let value = value?;
-                    let [field, tool, version] =
-                        [field.name, value.name, value.version].map(untrusted::name);
+                    let [field, tool, version] = [field.name, value.name, value.version].map(untrusted::name);
                     self.producers.push((field, tool, version));
                 }
             }
@@ -209,10 +219,16 @@ impl Scan {
         for name in names {
             let Some(version) = version_in(name) else { continue };
             let version = version.ok_or_else(|| {
-                format!("it names a version of etl:transform that cannot be read: `{}`", untrusted::name(name))
+                format!(
+                    "it names a version of etl:transform that cannot be read: `{}`",
+                    untrusted::name(name)
+                )
             })?;
             if self.version.is_some_and(|other| other != version) {
-                return Err(format!("it mixes etl:transform {} and {version}", self.version.unwrap_or(version)));
+                return Err(format!(
+                    "it mixes etl:transform {} and {version}",
+                    self.version.unwrap_or(version)
+                ));
             }
             self.version = Some(version);
         }
@@ -279,7 +295,8 @@ mod tests {
         let of = |wat: &str| scan(&wat::parse_str(wat).unwrap());
         let marked = of(r#"(module (func (export "etl_transform_0_2")))"#).unwrap();
         assert_eq!(marked.version, Some(Version { major: 0, minor: 2 }));
-        let importing = of(r#"(module (import "etl:transform/host@0.1.7" "log" (func (param i32 i32 i32))))"#).unwrap();
+        let importing =
+            of(r#"(module (import "etl:transform/host@0.1.7" "log" (func (param i32 i32 i32))))"#).unwrap();
         assert_eq!(importing.version, Some(Version { major: 0, minor: 1 }));
         let both = of(
             r#"(module (import "etl:transform/host@0.1.0" "log" (func)) (func (export "etl_transform_0_2")))"#,

@@ -30,7 +30,8 @@ impl Modules {
     fn guest(&self, name: &str) -> PathBuf {
         let file = |name: &str| std::fs::read_to_string(Path::new(GUESTS).join(name)).unwrap();
         let text = file(&format!("{name}.wat"));
-        let whole = if text.contains("\n(module") { text } else { format!("(module {}\n{text})", file("base.wat")) };
+        let whole =
+            if text.contains("\n(module") { text } else { format!("(module {}\n{text})", file("base.wat")) };
         self.text(name, &whole)
     }
 

@@ -25,7 +25,11 @@ pub(super) fn escaped(text: &str, max_bytes: usize) -> (String, bool) {
     let mut out = String::with_capacity(text.len().min(max_bytes));
     for c in text.chars() {
         let before = out.len();
-        if is_unsafe(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+        if is_unsafe(c) {
+            out.extend(c.escape_unicode())
+        } else {
+            out.push(c)
+        }
         if out.len() > max_bytes {
             out.truncate(before);
             return (out, false);

@@ -156,10 +156,10 @@ fn reasons_beyond_a_hundred_become_other() {
     let (fields, _) = two_rows();
     let chain = Chain::plan(&engine(), &[], &fields).unwrap();
     let mut rejects: Vec<(u32, String)> = (0..150).map(|row| (row, format!("reason {row}"))).collect();
-    chain.group_for_test(&mut rejects);
+    chain.inner.group(&mut rejects);
     let others = rejects.iter().filter(|(_, reason)| reason == "other").count();
     assert_eq!((others, rejects[99].1.as_str()), (50, "reason 99"));
     let mut again = vec![(0, "reason 7".to_owned()), (1, "new".to_owned())];
-    chain.group_for_test(&mut again);
+    chain.inner.group(&mut again);
     assert_eq!(again, [(0, "reason 7".to_owned()), (1, "other".to_owned())]);
 }

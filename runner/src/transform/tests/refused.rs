@@ -77,7 +77,8 @@ fn a_wrong_signature_is_shown_beside_the_right_one() {
 
 #[test]
 fn a_foreign_import_is_named_with_its_module() {
-    let text = core(&format!(r#"(import "env" "now" (func (result i64))) {SHARED} {MARKER} {PLAN} {TRANSFORM}"#));
+    let text =
+        core(&format!(r#"(import "env" "now" (func (result i64))) {SHARED} {MARKER} {PLAN} {TRANSFORM}"#));
     assert!(text.contains("it imports `now` from `env` (() -> (i64))"), "{text}");
     let text = core(&format!(r#"(import "env" "memory" (memory 1)) {MARKER} {PLAN} {TRANSFORM}"#));
     assert!(text.contains("`memory` from `env` (a memory)"), "{text}");
@@ -87,7 +88,10 @@ fn a_foreign_import_is_named_with_its_module() {
 fn a_wasi_function_that_does_not_exist_is_named() {
     let import = r#"(import "wasi_snapshot_preview1" "fd_teleport" (func (param i32) (result i32)))"#;
     let text = core(&format!("{import} {SHARED} {MARKER} {PLAN} {TRANSFORM}"));
-    assert!(text.contains("`fd_teleport` from `wasi_snapshot_preview1`, which WASI preview 1 does not have"), "{text}");
+    assert!(
+        text.contains("`fd_teleport` from `wasi_snapshot_preview1`, which WASI preview 1 does not have"),
+        "{text}"
+    );
     let import = r#"(import "wasi_snapshot_preview1" "fd_close" (func (param i64) (result i32)))"#;
     let text = core(&format!("{import} {SHARED} {MARKER} {PLAN} {TRANSFORM}"));
     assert!(text.contains("as (i64) -> (i32); WASI preview 1 has (i32) -> (i32)"), "{text}");
@@ -138,7 +142,10 @@ fn a_component_that_wants_wasi_is_refused_by_name() {
     );
     let path = modules.text("c", &component(&imports, "", ""));
     let text = refused(&path);
-    assert!(text.contains("it imports `wasi:cli/environment@0.2.0`; a transform may import only `log`"), "{text}");
+    assert!(
+        text.contains("it imports `wasi:cli/environment@0.2.0`; a transform may import only `log`"),
+        "{text}"
+    );
     assert!(text.contains("--stub-wasi"), "{text}");
 }
 
@@ -161,7 +168,8 @@ fn a_component_of_another_contract_is_refused_with_both_versions() {
 #[test]
 fn a_component_with_a_wrong_function_is_shown_both_types() {
     let modules = Modules::new();
-    let lifted = |name: &str| format!(r#"(func (export "{name}") (result u32) (canon lift (core func $i "one")))"#);
+    let lifted =
+        |name: &str| format!(r#"(func (export "{name}") (result u32) (canon lift (core func $i "one")))"#);
     let imports = IMPORTS_TYPES;
     let text = refused(&modules.text("c", &component(imports, &lifted("plan"), &lifted("transform"))));
     let expected = "its export `plan` is func() -> u32; the contract wants func(input: list<field>, options: list<setting>)";

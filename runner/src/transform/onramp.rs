@@ -69,8 +69,9 @@ pub(super) fn embed(module: &mut Vec<u8>, wit: &str, world: &str) -> Result<(), 
 
 fn encode(module: &[u8], scan: &Scan) -> Result<Vec<u8>, String> {
     let chain = |error: &dyn std::fmt::Display| format!("{error:#}");
+    // wasmtime validates what it compiles; twice would double the time to load a large module from the cache.
     let mut encoder = ComponentEncoder::default();
-    encoder.validate(true);
+    encoder.validate(false);
     encoder.module(module).map_err(|e| chain(&e))?;
     if is_wasi(scan) {
         encoder.adapter(wasi::PREVIEW1, &wasi::adapter()?).map_err(|e| chain(&e))?;

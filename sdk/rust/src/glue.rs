@@ -431,6 +431,7 @@ macro_rules! export {
 macro_rules! batches {
     ($plan:path, $transform:path) => {
         #[doc(hidden)]
+        #[allow(unreachable_pub, reason = "made by a macro")]
         pub fn __etl_plan(
             input: &[$crate::Field],
             settings: &[$crate::Setting],

@@ -89,7 +89,7 @@
 //! | `int16`, `int32`, `int64` | `i16`, `i32`, `i64` | the same |
 //! | `float32`, `float64` | `f32`, `f64` | the same |
 //! | `numeric` | [`Numeric<&str>`](Numeric), `rust_decimal::Decimal`¹ | [`Numeric`] of any string, [`Scaled`], `Decimal`¹ |
-//! | `text` | `&str`, `String` | `&str`, `String`, `Cow<str>` |
+//! | `text` | `&str`, `String` | `&str`, `String`, `Cow<str>`, [`Displayed`] |
 //! | `bytes` | `&[u8]`, `Vec<u8>` | `&[u8]`, `Vec<u8>`, `Cow<[u8]>` |
 //! | `uuid` | [`Uuid`], `uuid::Uuid`¹ | the same |
 //! | `date` | [`Date`], `jiff::civil::Date`¹, `chrono::NaiveDate`¹ | the same |
@@ -133,7 +133,7 @@ pub use etl_sdk_derive::{Input, Output, transform};
 pub use read::FromColumn;
 pub use rows::{Input, Output, Unchanged};
 pub use schema::{Field, Out, Plan, Scalar, Setting, Type};
-pub use types::{Date, Inet, Interval, Json, Numeric, Scaled, Time, Timestamp, Uuid};
+pub use types::{Date, Displayed, Inet, Interval, Json, Numeric, Scaled, Time, Timestamp, Uuid};
 pub use write::ToColumn;
 
 /// Whole batches of columns: what [`batches!`] works with.

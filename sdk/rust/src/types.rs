@@ -18,6 +18,10 @@ pub struct Json<T = String>(pub T);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scaled<const DIGITS: usize>(pub i64);
 
+/// A value written as `text` as it displays itself, without a string in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Displayed<T>(pub T);
+
 /// A UUID, its bytes in the order in which they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uuid(pub [u8; 16]);

@@ -7,7 +7,7 @@ use std::{fmt, mem};
 
 use crate::column::Column;
 use crate::schema::{Scalar, Type};
-use crate::types::{Date, Inet, Interval, Json, Numeric, Scaled, Time, Timestamp, Uuid};
+use crate::types::{Date, Displayed, Inet, Interval, Json, Numeric, Scaled, Time, Timestamp, Uuid};
 
 /// A type whose values make a column.
 pub trait ToColumn {
@@ -310,6 +310,14 @@ macro_rules! writes_text {
 }
 
 writes_text!(Numeric, Inet, Json);
+
+impl<T: fmt::Display> ToColumn for Displayed<T> {
+    const TYPE: Type = Type::of(Scalar::Text);
+    type Writer = VariableWriter;
+    fn write(self, to: &mut Self::Writer) {
+        to.push_display(self.0);
+    }
+}
 
 impl<const DIGITS: usize> ToColumn for Scaled<DIGITS> {
     const TYPE: Type = Type::of(Scalar::Numeric);

@@ -28,6 +28,7 @@ pub(crate) fn derive(item: &DeriveInput) -> Result<TokenStream> {
     let views: Vec<_> = (0..fields.len()).map(|at| format_ident!("V{at}")).collect();
     let places = 0..fields.len();
     Ok(quote! {
+        #[allow(unreachable_pub, reason = "made by a macro")]
         const _: () = {
             // Type parameters instead of the fields' types: the struct may be public where its fields' types are not.
             #[derive(Clone, Copy)]

@@ -17,6 +17,7 @@ pub(crate) fn derive(item: &DeriveInput) -> Result<TokenStream> {
     let columns: Vec<_> = fields.iter().map(|field| &field.column).collect();
     let writers: Vec<_> = (0..fields.len()).map(|at| format_ident!("W{at}")).collect();
     Ok(quote! {
+        #[allow(unreachable_pub, reason = "made by a macro")]
         const _: () = {
             #[derive(Default)]
             pub struct Writers<#(#writers),*> {

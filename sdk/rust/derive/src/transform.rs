@@ -63,6 +63,7 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
         #function
 
         #[doc(hidden)]
+        #[allow(unreachable_pub, reason = "made by a macro")]
         pub fn __etl_plan(
             input: &[::etl_sdk::Field],
             settings: &[::etl_sdk::Setting],

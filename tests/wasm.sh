@@ -107,6 +107,7 @@ build_rust() {
     (cd "$source" && cargo build $all --lib --release --target "$triple" --message-format json-render-diagnostics) >"$built" ||
         fail "$source does not build"
     # A line for each artifact; a module's has a file that ends in .wasm.
+    grep -q '\.wasm"' "$built" || fail "$source makes no module: its Cargo.toml needs [lib] crate-type = [\"cdylib\"]"
     grep '"reason":"compiler-artifact"' "$built" | grep -o '"[^"]*\.wasm"' | tr -d '"' | sort -u |
         while read -r module; do
             # cargo turns the hyphens of a crate's name into underscores
@@ -140,7 +141,7 @@ build_c() {
     mkdir -p "$target"
     find "$source" -maxdepth 2 -name '*.c' | sort | while read -r file; do
         name=$(basename "$file" .c)
-        "$cc" --target=wasm32 -std=c11 -O2 -Wall -Wextra -Werror -nostdlib -ffile-prefix-map="$repo=/etl" \
+        "$cc" --target=wasm32 -std=c11 -O2 -Wall -Wextra -nostdlib -ffile-prefix-map="$repo=/etl" \
             -I "$repo/sdk/c" -Wl,--no-entry -Wl,--strip-debug -o "$target/$name.wasm" "$file"
         deliver "$target/$name.wasm" "$name.wasm"
     done

@@ -116,6 +116,7 @@ compile_error!("the contract's buffers are little-endian, as is WebAssembly");
 extern crate self as etl_sdk;
 
 mod column;
+mod export;
 #[doc(hidden)]
 pub mod glue;
 pub mod log;

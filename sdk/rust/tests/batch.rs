@@ -1,5 +1,5 @@
 //! Rows through functions, as the runner would send them.
-#![allow(missing_docs, unreachable_pub, reason = "modules within a test")]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "modules within a test")]
 
 use etl_sdk::batch::{Batch, Column, Writer};
 use etl_sdk::{

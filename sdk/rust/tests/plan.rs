@@ -1,5 +1,11 @@
 //! What the derives tell the runner: columns read, kept, made, dropped, and what they say when something does not fit.
-#![allow(missing_docs, dead_code, unreachable_pub, reason = "structs that are only planned")]
+#![allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "structs that are only planned"
+)]
 
 use etl_sdk::{Field, Input, Numeric, Out, Output, Reject, Scalar, Setting, Type, Unchanged};
 

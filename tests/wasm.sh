@@ -1,0 +1,180 @@
+#!/bin/sh
+# Builds modules from source.
+#
+#   tests/wasm.sh rust DIR [--out DIR]    a crate (or workspace: every module in it) for wasm32-unknown-unknown
+#   tests/wasm.sh c PATH [--out DIR]      a C file, or every one in a folder and the folders in it
+#   tests/wasm.sh setup                   only what both need
+#
+# Each module is written to the folder after --out (default: where it was built) under its crate's or file's name, e.g.
+# fan-out.wasm, and its path is printed. What is missing is installed, and said: rustup's target if rustup can have it, else
+# Debian's source of Rust's standard library; Debian's clang and lld. Same source, same module: paths are not part of it.
+#
+# ETL_WASM_CC names a clang of your own. ETL_WASM_RUST=debian takes the second way even where rustup's would do.
+set -eu
+
+repo=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/etl
+# One target folder for all guests of a checkout, so that the standard library is built once. Not one for all checkouts: cargo tells
+# sources apart by their times and their path within the workspace, and would take one checkout's module for the other's.
+target=$cache/wasm-target/$(printf %s "$repo" | cksum | cut -d' ' -f1)
+triple=wasm32-unknown-unknown
+
+say() { printf '%s\n' "wasm.sh: $*" >&2; }
+fail() { say "$*"; exit 1; }
+usage() { sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else
+        fail "needs root for: $*"
+    fi
+}
+
+# apt PURPOSE PACKAGE...
+apt() {
+    purpose=$1
+    shift
+    command -v apt-get >/dev/null || fail "$purpose is missing, and there is no apt-get to install $*"
+    say "installs $* with apt-get, for $purpose"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >&2 || {
+        as_root apt-get update >&2
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >&2
+    }
+}
+
+# --- Rust ------------------------------------------------------------------------------------------------------------------
+
+# Whether the Rust at hand has the target's standard library. Not every Rust comes from rustup, so look at the files.
+has_target() {
+    sysroot=$(rustc --print sysroot 2>/dev/null) && [ -d "$sysroot/lib/rustlib/$triple/lib" ]
+}
+
+# Asks rustup for the target; an answer of no is remembered for a day, so that a machine without a way out does not wait each time.
+add_target() {
+    command -v rustup >/dev/null || return 1
+    refused=$cache/no-rustup-target
+    if [ -n "$(find "$refused" -mtime -1 2>/dev/null)" ]; then return 1; fi
+    say "installs Rust's $triple with rustup"
+    if timeout 120 rustup target add "$triple" >&2 && has_target; then
+        rm -f "$refused"
+        return 0
+    fi
+    say "rustup cannot; not asked again for a day (forget that: rm $refused)"
+    mkdir -p "$cache" && : >"$refused"
+    return 1
+}
+
+# Debian has no wasm32 standard library of its own: its source, and a compiler of the same version to build it with.
+debian_rust() {
+    if ! [ -x /usr/bin/rustc ] || ! [ -d "$(/usr/bin/rustc --print sysroot)/lib/rustlib/src/rust/library/std" ]; then
+        apt "the standard library of $triple" rustc-web rust-web-src
+    fi
+    linker=$(command -v rust-lld || true)
+    for rustc in "rustup run stable rustc" rustc; do
+        [ -n "$linker" ] && break
+        sysroot=$($rustc --print sysroot 2>/dev/null) || continue
+        linker=$(find "$sysroot/lib/rustlib" -name rust-lld -type f 2>/dev/null | head -n 1)
+    done
+    [ -n "$linker" ] || linker=$(command -v wasm-ld || find /usr/bin -name 'wasm-ld-*' | sort -V | tail -n 1)
+    if [ -z "$linker" ]; then
+        apt "linking WebAssembly" lld
+        linker=$(command -v wasm-ld || find /usr/bin -name 'wasm-ld-*' | sort -V | tail -n 1)
+    fi
+    export RUSTC=/usr/bin/rustc CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER="$linker"
+    # The standard library is built with the module; a stable compiler does that only if told so.
+    export RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_abort
+}
+
+setup_rust() {
+    command -v cargo >/dev/null || fail "needs cargo: see https://rustup.rs"
+    if [ "${ETL_WASM_RUST:-}" != debian ] && { has_target || add_target; }; then return; fi
+    debian_rust
+}
+
+build_rust() {
+    [ -f "$source/Cargo.toml" ] || fail "$source has no Cargo.toml"
+    setup_rust
+    export CARGO_TARGET_DIR="$target"
+    home=${CARGO_HOME:-$HOME/.cargo}
+    # One argument each, so that paths may have spaces.
+    separator=$(printf '\037')
+    remap="--remap-path-prefix=$home=/cargo${separator}--remap-path-prefix=$repo=/etl"
+    std=$("${RUSTC:-rustc}" --print sysroot)/lib/rustlib/src/rust
+    export CARGO_ENCODED_RUSTFLAGS="$remap${separator}--remap-path-prefix=$std=/rust"
+    built=$(mktemp)
+    trap 'rm -f "$built"' EXIT
+    all=
+    if grep -q '^\[workspace\]' "$source/Cargo.toml"; then all=--workspace; fi
+    (cd "$source" && cargo build $all --lib --release --target "$triple" --message-format json-render-diagnostics) >"$built" ||
+        fail "$source does not build"
+    # A line for each artifact; a module's has a file that ends in .wasm.
+    grep -q '\.wasm"' "$built" || fail "$source makes no module: its Cargo.toml needs [lib] crate-type = [\"cdylib\"]"
+    grep '"reason":"compiler-artifact"' "$built" | grep -o '"[^"]*\.wasm"' | tr -d '"' | sort -u |
+        while read -r module; do
+            # cargo turns the hyphens of a crate's name into underscores
+            deliver "$module" "$(basename "$module" | tr _ -)"
+        done
+}
+
+# --- C ---------------------------------------------------------------------------------------------------------------------
+
+setup_c() {
+    cc=${ETL_WASM_CC:-}
+    if [ -z "$cc" ]; then
+        # The newest clang that has its linker beside it, 14 or later.
+        for version in '' -30 -29 -28 -27 -26 -25 -24 -23 -22 -21 -20 -19 -18 -17 -16 -15 -14; do
+            if command -v "clang$version" >/dev/null && command -v "wasm-ld$version" >/dev/null; then
+                cc=clang$version
+                break
+            fi
+        done
+    fi
+    if [ -z "$cc" ]; then
+        newest=$(apt-cache search --names-only '^clang-[0-9]+$' 2>/dev/null | sed 's/^clang-\([0-9]*\).*/\1/' | sort -n | tail -n 1)
+        apt "C for WebAssembly" "clang-${newest:-14}" "lld-${newest:-14}"
+        cc=clang-${newest:-14}
+    fi
+}
+
+build_c() {
+    [ -e "$source" ] || fail "$source is not there"
+    setup_c
+    mkdir -p "$target"
+    find "$source" -maxdepth 2 -name '*.c' | sort | while read -r file; do
+        name=$(basename "$file" .c)
+        "$cc" --target=wasm32 -std=c11 -O2 -Wall -Wextra -nostdlib -ffile-prefix-map="$repo=/etl" \
+            -I "$repo/sdk/c" -Wl,--no-entry -Wl,--strip-debug -o "$target/$name.wasm" "$file"
+        deliver "$target/$name.wasm" "$name.wasm"
+    done
+}
+
+# --- both ------------------------------------------------------------------------------------------------------------------
+
+# deliver FILE NAME: in one step, so that nobody sees half a module.
+deliver() {
+    if [ -n "$out" ]; then
+        mkdir -p "$out"
+        cp "$1" "$out/$2.new"
+        mv "$out/$2.new" "$out/$2"
+        printf '%s\n' "$out/$2"
+    else
+        printf '%s\n' "$1"
+    fi
+}
+
+[ $# -ge 1 ] || usage
+language=$1
+shift
+if [ "$language" = setup ]; then
+    setup_rust
+    setup_c
+    exit
+fi
+[ $# -ge 1 ] || usage
+source=$(CDPATH='' cd -- "$(dirname -- "$1")" && pwd)/$(basename -- "$1")
+out=
+if [ $# -eq 3 ] && [ "$2" = --out ]; then out=$3; elif [ $# -ne 1 ]; then usage; fi
+case $language in
+rust) build_rust ;;
+c) build_c ;;
+*) usage ;;
+esac

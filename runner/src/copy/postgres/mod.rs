@@ -8,7 +8,7 @@ pub mod claim;
 mod condition;
 pub mod failure;
 pub mod gate;
-mod ledger;
+pub mod ledger;
 pub mod plan;
 mod rejects;
 pub mod schema;

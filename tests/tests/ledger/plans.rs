@@ -2,7 +2,8 @@
 
 use etl::copy::error::{Class, Error};
 use etl::copy::postgres::claim::Owner;
-use etl::copy::postgres::plan::{Part, Started, TableId};
+use etl::copy::postgres::drift::Part;
+use etl::copy::postgres::plan::{Started, TableId};
 use etl::copy::postgres::sources::NewSplit;
 
 use crate::bed::{Bed, at, chunk, key, parts, source};

@@ -6,6 +6,7 @@ pub mod backend;
 mod chunk;
 pub mod claim;
 mod condition;
+pub mod drift;
 pub mod failure;
 pub mod gate;
 pub mod ledger;

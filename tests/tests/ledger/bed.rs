@@ -13,7 +13,7 @@ use etl::copy::postgres::ledger::Statements;
 use etl::copy::postgres::plan::{Plan, RunKey, Started, TableId};
 use etl::copy::postgres::schema::Tables;
 use etl::copy::postgres::sources::{NewSplit, Source};
-use etl::copy::postgres::stream::{Loaded, Stream};
+use etl::copy::postgres::stream::{Committed, Loaded, Stream};
 use etl::counters::Counts;
 use etl::position::Position;
 use etl::reject::{Original, Reject, Stage};
@@ -133,7 +133,13 @@ impl Bed {
             statements: &statements,
             gate: &self.gate,
         };
-        stream.load(claimed, &mut receiver, &mut |_| {}).await
+        let mut chunks = 0;
+        let mut on_commit = |_: &Committed| chunks += 1;
+        let loaded = on_any_thread(stream.load(claimed, &mut receiver, &mut on_commit)).await;
+        if let Ok(loaded) = &loaded {
+            assert_eq!(loaded.chunks, chunks);
+        }
+        loaded
     }
 
     /// Loads these messages; the worker stops behind the last one.
@@ -173,6 +179,11 @@ impl Bed {
         let splits = self.plan.splits(self.control.link()).await.unwrap();
         (splits[0].position, splits[0].counts.written, splits[0].chunks)
     }
+}
+
+/// Compiles for futures that a runtime with many threads can run.
+fn on_any_thread<F: Future + Send>(future: F) -> F {
+    future
 }
 
 /// The chunk of these CSV records, of which the first is row `from` of the source; `name` is what follows the id.

@@ -1,6 +1,11 @@
 //! What happened to the rows, counted by input row.
 
 use std::ops::AddAssign;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::reject::{Reject, Tally};
 
 /// Always: `read = loaded + filtered + rejected + skipped`, by the row of the source (a fan-out counts once).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,5 +39,203 @@ impl AddAssign for Counts {
         self.rejected += other.rejected;
         self.skipped += other.skipped;
         self.written += other.written;
+    }
+}
+
+/// Where a stream's time goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Reading and parsing the source.
+    Read,
+    /// Modules and native steps.
+    Transform,
+    /// Writing CSV.
+    Encode,
+    /// Waiting until the target took what was handed over.
+    Wait,
+}
+
+impl Work {
+    /// All of them, in the path's order.
+    pub const ALL: [Work; 4] = [Work::Read, Work::Transform, Work::Encode, Work::Wait];
+
+    /// The word in reports and progress.
+    pub fn name(self) -> &'static str {
+        match self {
+            Work::Read => "read",
+            Work::Transform => "transform",
+            Work::Encode => "encode",
+            Work::Wait => "copy",
+        }
+    }
+}
+
+/// What all streams of a run add to while it goes on, for progress and report.
+#[derive(Debug)]
+pub struct Live {
+    started: Instant,
+    spent_ns: [AtomicU64; Work::ALL.len()],
+    counts: Mutex<Counts>,
+    rejects: Mutex<Tally>,
+    nodes: Vec<NodeLive>,
+    chunks: AtomicU64,
+    source_bytes: AtomicU64,
+    copy_bytes: AtomicU64,
+    blank: AtomicU64,
+    first_copy_us: AtomicU64,
+}
+
+/// One node's part.
+#[derive(Debug, Default)]
+struct NodeLive {
+    rows: AtomicU64,
+    streams: AtomicU64,
+}
+
+/// A committed chunk, as counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Committed {
+    /// Its rows.
+    pub counts: Counts,
+    /// Bytes of the source it covers.
+    pub source_bytes: u64,
+    /// Bytes sent to COPY.
+    pub copy_bytes: u64,
+    /// Blank lines passed over.
+    pub blank: u64,
+}
+
+/// [`Live`] at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Since the run's start.
+    pub elapsed: Duration,
+    /// Committed rows.
+    pub counts: Counts,
+    /// Committed chunks.
+    pub chunks: u64,
+    /// Committed bytes of the source.
+    pub source_bytes: u64,
+    /// Committed bytes of COPY.
+    pub copy_bytes: u64,
+    /// Blank lines passed over.
+    pub blank: u64,
+    /// From the process's start to the first byte of the first COPY.
+    pub first_copy: Option<Duration>,
+    /// Time of all streams together, in [`Work::ALL`]'s order.
+    pub spent: [Duration; Work::ALL.len()],
+    /// Per node: rows committed through it, streams on it now.
+    pub nodes: Vec<(u64, u64)>,
+}
+
+impl Live {
+    /// Counters of a run that began at `started` on `nodes` nodes.
+    pub fn new(started: Instant, nodes: usize) -> Live {
+        Live {
+            started,
+            spent_ns: Default::default(),
+            counts: Mutex::default(),
+            rejects: Mutex::default(),
+            nodes: (0..nodes).map(|_| NodeLive::default()).collect(),
+            chunks: AtomicU64::new(0),
+            source_bytes: AtomicU64::new(0),
+            copy_bytes: AtomicU64::new(0),
+            blank: AtomicU64::new(0),
+            first_copy_us: AtomicU64::new(0),
+        }
+    }
+
+    /// A stream spent time on a kind of work.
+    pub fn spent(&self, work: Work, time: Duration) {
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.spent_ns[work as usize].fetch_add(ns, Relaxed);
+    }
+
+    /// The first byte of a COPY is on its way; only the first call counts.
+    pub fn first_copy(&self) {
+        let us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
+        let _ = self.first_copy_us.compare_exchange(0, us, Relaxed, Relaxed);
+    }
+
+    /// A stream was opened on a node (+1) or closed (-1).
+    pub fn stream(&self, node: usize, opened: bool) {
+        let streams = &self.nodes[node].streams;
+        if opened {
+            streams.fetch_add(1, Relaxed)
+        } else {
+            streams.fetch_sub(1, Relaxed)
+        };
+    }
+
+    /// A chunk was committed through a node.
+    pub fn committed(&self, node: usize, chunk: &Committed, rejects: &[Reject]) {
+        if !rejects.is_empty() {
+            let mut tally = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
+            rejects.iter().for_each(|reject| tally.add(reject));
+        }
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner) += chunk.counts;
+        self.nodes[node].rows.fetch_add(chunk.counts.written, Relaxed);
+        self.chunks.fetch_add(1, Relaxed);
+        self.source_bytes.fetch_add(chunk.source_bytes, Relaxed);
+        self.copy_bytes.fetch_add(chunk.copy_bytes, Relaxed);
+        self.blank.fetch_add(chunk.blank, Relaxed);
+    }
+
+    /// Committed rejects by reason.
+    pub fn rejects(&self) -> Tally {
+        self.rejects.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All of it now.
+    pub fn snapshot(&self) -> Snapshot {
+        let first_copy_us = self.first_copy_us.load(Relaxed);
+        Snapshot {
+            elapsed: self.started.elapsed(),
+            counts: *self.counts.lock().unwrap_or_else(PoisonError::into_inner),
+            chunks: self.chunks.load(Relaxed),
+            source_bytes: self.source_bytes.load(Relaxed),
+            copy_bytes: self.copy_bytes.load(Relaxed),
+            blank: self.blank.load(Relaxed),
+            first_copy: (first_copy_us > 0).then(|| Duration::from_micros(first_copy_us)),
+            spent: std::array::from_fn(|i| Duration::from_nanos(self.spent_ns[i].load(Relaxed))),
+            nodes: self.nodes.iter().map(|n| (n.rows.load(Relaxed), n.streams.load(Relaxed))).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_balance_only_when_every_row_read_has_a_fate() {
+        let counts = Counts { read: 4, loaded: 1, filtered: 1, rejected: 1, skipped: 1, written: 9 };
+        assert!(counts.balanced());
+        assert!(!Counts { loaded: 0, ..counts }.balanced());
+    }
+
+    #[test]
+    fn only_the_first_copy_is_remembered() {
+        let live = Live::new(Instant::now(), 1);
+        assert_eq!(live.snapshot().first_copy, None);
+        live.first_copy();
+        let first = live.snapshot().first_copy;
+        live.first_copy();
+        assert!(first.is_some());
+        assert_eq!(live.snapshot().first_copy, first);
+    }
+
+    #[test]
+    fn a_committed_chunk_counts_for_its_node_and_the_run() {
+        let live = Live::new(Instant::now(), 2);
+        live.stream(1, true);
+        let counts = Counts { read: 3, loaded: 3, written: 5, ..Counts::default() };
+        live.committed(1, &Committed { counts, source_bytes: 7, copy_bytes: 8, blank: 1 }, &[]);
+        let now = live.snapshot();
+        assert_eq!(
+            (now.counts, now.chunks, now.source_bytes, now.copy_bytes, now.blank),
+            (counts, 1, 7, 8, 1)
+        );
+        assert_eq!(now.nodes, [(0, 0), (5, 1)]);
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! | floor | modules | may import |
 //! |--:|---|---|
-//! | 0 nouns | [`schema`], [`position`], [`batch`], [`dialect`], [`reject`], [`counters`], [`memory`], [`units`] | std, arrow |
+//! | 0 nouns | [`schema`], [`values`], [`text_form`], [`loads`], [`position`], [`batch`], [`dialect`], [`reject`], [`original`], [`counters`], [`memory`], [`units`] | std, arrow |
 //! | 1 stages | [`source`], [`split`], [`transform`], [`encode`], [`copy`] | floor 0 and themselves, never another stage |
 //! | 2 around | [`recipe`], `progress`, `report` | the stages' settings, floor 0 |
 //! | 3 path | `pipeline` and the loose files beside it | floors 0 to 2: the only place where two stages meet |
@@ -14,16 +14,41 @@
 //! Start with `pipeline`: it shows the path of a row whole.
 
 pub mod batch;
+pub mod chunk;
+pub mod cli;
 pub mod copy;
 pub mod counters;
 pub mod dialect;
 pub mod encode;
+pub mod exit_code;
+pub mod loads;
 pub mod memory;
+pub mod original;
 pub mod position;
+pub mod progress;
+mod queue;
 pub mod recipe;
+mod recipe_document;
+mod recipe_error;
+mod recipe_keys;
+mod recipe_layers;
+mod recipe_lines;
+mod recipe_moment;
+mod recipe_run;
+mod recipe_secret;
+mod recipe_settings;
+mod recipe_shaping;
+mod recipe_steps;
+mod recipe_tables;
+#[cfg(test)]
+mod recipe_tests;
+pub mod reference;
 pub mod reject;
+pub mod report;
 pub mod schema;
 pub mod source;
 pub mod split;
+pub mod text_form;
 pub mod transform;
 pub mod units;
+pub mod values;

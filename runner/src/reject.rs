@@ -1,6 +1,7 @@
 //! A row that could not be loaded, kept with its original values, stage and reason.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::position::Position;
@@ -63,4 +64,89 @@ pub struct Reject {
     pub original: Original,
     /// Whether `original` was cut at [`MAX_ORIGINAL_BYTES`].
     pub cut: bool,
+}
+
+/// Rejects counted by stage, code and reason, in bounded space: a module may make up any number of reasons.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    groups: BTreeMap<(Stage, &'static str, String), u64>,
+}
+
+/// One line of a [`Tally`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Where the rows failed.
+    pub stage: Stage,
+    /// The stage's code.
+    pub code: &'static str,
+    /// The reason, or `other reasons`.
+    pub reason: String,
+    /// How many.
+    pub rows: u64,
+}
+
+impl Tally {
+    /// Different reasons that are told apart.
+    const MAX_GROUPS: usize = 100;
+
+    /// Counts one more.
+    pub fn add(&mut self, reject: &Reject) {
+        let mut key = (reject.stage, reject.code, reject.reason.to_string());
+        if self.groups.len() >= Self::MAX_GROUPS && !self.groups.contains_key(&key) {
+            key.2 = "other reasons".into();
+        }
+        *self.groups.entry(key).or_default() += 1;
+    }
+
+    /// The groups, largest first.
+    pub fn groups(&self) -> Vec<Group> {
+        let group = |((stage, code, reason), rows): (&(Stage, &'static str, String), &u64)| Group {
+            stage: *stage,
+            code,
+            reason: reason.clone(),
+            rows: *rows,
+        };
+        let mut groups: Vec<Group> = self.groups.iter().map(group).collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.rows));
+        groups
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reject(reason: String) -> Reject {
+        let original = Original::Columns("{}".into());
+        let position = Position::FILE_START;
+        Reject {
+            position,
+            stage: Stage::Transform,
+            code: "module",
+            reason: reason.into(),
+            original,
+            cut: false,
+        }
+    }
+
+    #[test]
+    fn rejects_are_grouped_largest_first() {
+        let mut tally = Tally::default();
+        for reason in ["a", "b", "b"] {
+            tally.add(&reject(reason.into()));
+        }
+        let groups: Vec<(String, u64)> = tally.groups().into_iter().map(|g| (g.reason, g.rows)).collect();
+        assert_eq!(groups, [("b".to_string(), 2), ("a".to_string(), 1)]);
+    }
+
+    #[test]
+    fn endlessly_many_reasons_take_bounded_space() {
+        let mut tally = Tally::default();
+        for number in 0..10_000 {
+            tally.add(&reject(number.to_string()));
+        }
+        let groups = tally.groups();
+        assert_eq!(groups.len(), 101);
+        assert_eq!((groups[0].reason.as_str(), groups[0].rows), ("other reasons", 9900));
+    }
 }

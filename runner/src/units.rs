@@ -1,10 +1,14 @@
 //! Sizes and spans of time as people write them in a recipe: `"64 MiB"`, `"10 s"`.
+//!
+//! Must not know: which settings are sizes or spans, and what their bounds are.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
 /// A number of bytes: a whole number, or text with a unit (`B`, `KiB`, `MiB`, `GiB`).
@@ -120,9 +124,77 @@ impl<'de> Deserialize<'de> for ByteSize {
     }
 }
 
+struct SpanVisitor;
+
+impl Visitor<'_> for SpanVisitor {
+    type Value = Span;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a span of time, e.g. \"10 s\"")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Span, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        deserializer.deserialize_str(SpanVisitor)
+    }
+}
+
+impl JsonSchema for ByteSize {
+    fn schema_name() -> Cow<'static, str> {
+        "ByteSize".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "integer"],
+            "format": "size",
+            "pattern": "^ *[0-9]+ *(B|KiB|MiB|GiB)? *$",
+            "minimum": 0,
+        })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "span", "pattern": "^ *[0-9]+ *(ms|s|min|h) *$" })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// A count with commas: `27,004`.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes for people: `512 B`, `1.5 MiB`.
+pub fn size(bytes: u64) -> String {
+    match BYTES.iter().find(|(_, factor)| bytes >= *factor && *factor > 1) {
+        Some((unit, factor)) => format!("{:.1} {unit}", bytes as f64 / *factor as f64),
+        None => format!("{bytes} B"),
     }
 }
 
@@ -142,10 +214,29 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!(
+            [grouped(0), grouped(999), grouped(1000), grouped(1_234_567)],
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!([size(0), size(1023), size(1536), size(5 << 30)], ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]);
+    }
+
+    #[test]
     fn a_size_without_a_known_unit_is_refused() {
         assert!("64 MB".parse::<ByteSize>().is_err());
         assert!("-1 B".parse::<ByteSize>().is_err());
         assert!("99999999999 GiB".parse::<ByteSize>().is_err());
         assert!("10".parse::<Span>().is_err());
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_told_what_is_expected() {
+        let error = serde_json::from_str::<Span>("10").unwrap_err();
+        assert!(error.to_string().contains("expected a span of time, e.g. \"10 s\""), "{error}");
+        let error = serde_json::from_str::<ByteSize>("true").unwrap_err();
+        assert!(error.to_string().contains("expected a size, e.g. \"64 MiB\""), "{error}");
+        let error = serde_json::from_str::<ByteSize>("-1").unwrap_err();
+        assert!(error.to_string().contains("not a size"), "{error}");
     }
 }

@@ -1,4 +1,6 @@
 //! What the end-to-end tests share.
 
+pub mod generate;
 pub mod postgres;
 pub mod proxy;
+pub mod server;

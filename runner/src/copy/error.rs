@@ -38,6 +38,12 @@ pub enum Error {
         /// What happened and what to do.
         reason: String,
     },
+    /// None of several hosts could be connected to.
+    #[error("cannot connect to any of {} hosts: {}", failures.len(), listed(failures))]
+    NoHost {
+        /// Host and port, and what happened there, in the configured order.
+        failures: Vec<(String, String)>,
+    },
     /// The connection ended while it was needed.
     #[error("connection to {address} lost during {action}: {reason}")]
     Lost {
@@ -86,11 +92,18 @@ pub enum Error {
     Bug(String),
 }
 
+fn listed(failures: &[(String, String)]) -> String {
+    let failures: Vec<String> = failures.iter().map(|(address, why)| format!("{address}: {why}")).collect();
+    failures.join("; ")
+}
+
 impl Error {
     /// What the error means for the run.
     pub fn class(&self) -> Class {
         match self {
-            Error::Connect { .. } | Error::Lost { .. } | Error::InDoubt { .. } => Class::Connection,
+            Error::Connect { .. } | Error::NoHost { .. } | Error::Lost { .. } | Error::InDoubt { .. } => {
+                Class::Connection
+            }
             Error::Server(server) if server.passes() => Class::Connection,
             Error::Server(_) | Error::Refused(_) => Class::Refused,
             Error::RefusedRow(_) => Class::RefusedRow,
@@ -123,15 +136,17 @@ pub struct ServerError {
 }
 
 impl ServerError {
-    /// Whether a row of a chunk is to blame: data exceptions, constraints, limits, `RAISE` in a trigger.
+    /// Whether a row of a chunk is to blame: data exceptions, constraints, limits, what triggers raise.
     pub fn blames_a_row(&self) -> bool {
-        matches!(self.state.get(..2), Some("22" | "23" | "54")) || self.state == "P0001"
+        matches!(self.state.get(..2), Some("22" | "23" | "44" | "54" | "P0"))
     }
 
     /// Whether the same may succeed later or elsewhere: lost connections (08), conflicts of transactions (40),
-    /// resources (53), lock time-outs, cancelled statements and shutdowns (57), I/O errors (58).
+    /// resources (53), lock time-outs, a server that became read-only, cancelled statements and shutdowns (57), I/O
+    /// errors (58).
     pub fn passes(&self) -> bool {
-        matches!(self.state.get(..2), Some("08" | "40" | "53" | "57" | "58")) || self.state == "55P03"
+        matches!(self.state.get(..2), Some("08" | "40" | "53" | "57" | "58"))
+            || matches!(self.state.as_str(), "25006" | "55P03")
     }
 }
 

@@ -30,8 +30,25 @@ pub struct ChunkEnd {
     pub lines: LineMap,
     /// Bytes of the source that this chunk covers.
     pub source_bytes: u64,
+    /// Blank lines of the source passed over; they are no rows.
+    pub blank: u64,
     /// The split ends with this chunk.
     pub done: bool,
+}
+
+impl ChunkEnd {
+    /// A chunk in which nothing happened yet.
+    pub fn starting_at(position: Position) -> Self {
+        ChunkEnd {
+            end: position,
+            counts: Counts::default(),
+            rejects: Vec::new(),
+            lines: LineMap::default(),
+            source_bytes: 0,
+            blank: 0,
+            done: false,
+        }
+    }
 }
 
 /// From a physical line of a chunk's CSV (as PostgreSQL counts them in a COPY error's CONTEXT, from 1) to the

@@ -4,5 +4,6 @@
 //! Must not know: where rows come from and what happened to them before they became CSV bytes.
 
 pub mod error;
+pub mod files;
 pub mod message;
 pub mod postgres;

@@ -3,7 +3,7 @@
 
 use tokio_postgres::error::{DbError, Severity};
 
-use super::condition;
+use super::conditions;
 use crate::copy::error::{Error, ServerError};
 
 /// What the driver's error means. `action` is what was being done: `COPY`, `COMMIT`, `claim`, …
@@ -57,30 +57,35 @@ fn server_error(action: &'static str, db: &DbError) -> ServerError {
     ServerError {
         action,
         state: db.code().code().to_owned(),
-        condition: condition::name(db.code().code()),
+        condition: conditions::name(db.code().code()),
         constraint: db.constraint().map(str::to_owned),
-        column: db.column().map(str::to_owned).or_else(|| column_of_copy(db.where_()?)),
+        column: db.column().map(str::to_owned).or_else(|| context_column(db.where_()?)),
         table: db.table().map(str::to_owned),
-        line: db.where_().and_then(line_of_copy),
+        line: db.where_().and_then(|context| context.lines().find_map(copy_line)).map(|(line, _)| line),
     }
 }
 
-/// `COPY flights, line 7, column a: "x"` below any frames of PL/pgSQL. Servers translate the words, so the first
-/// number behind the table's name counts, before the row's value.
-fn line_of_copy(context: &str) -> Option<u64> {
-    let (_, rest) = context.lines().find_map(|line| line.strip_prefix("COPY "))?.split_once([',', '、'])?;
-    let rest = &rest[rest.find(|c: char| c.is_ascii_digit())?..];
-    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    rest[..end].parse().ok()
+/// `COPY flights, line 17, column dep_time: "…"` → 17 and what follows. The word for `line` may be translated.
+fn copy_line(line: &str) -> Option<(u64, &str)> {
+    let mut rest = line.strip_prefix("COPY ")?;
+    loop {
+        rest = rest.split_once(", ")?.1;
+        let Some((_, number)) = rest.split_once(' ') else { continue };
+        let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+        let behind = &number[digits..];
+        if digits > 0 && (behind.is_empty() || behind.starts_with([',', ':'])) {
+            return Some((number[..digits].parse().ok()?, behind));
+        }
+    }
 }
 
-/// The column's name in `COPY flights, line 7, column a: "x"`: data exceptions do not carry it in a field.
-fn column_of_copy(context: &str) -> Option<String> {
-    let line = context.lines().find(|line| line.starts_with("COPY "))?;
-    let (_, rest) = line.split_once(", line ")?;
-    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(", column ")?;
-    let end = rest.find(": ")?;
-    Some(rest[..end].to_owned())
+/// The column that CONTEXT names. Only from the innermost frame, whose beginning the server itself wrote: further
+/// frames may come behind a value that looks like one.
+fn context_column(context: &str) -> Option<String> {
+    let (_, behind) = copy_line(context.lines().next()?)?;
+    let named = behind.strip_prefix(", column ")?;
+    let end = named.find(": ").unwrap_or(named.len());
+    Some(named[..end].to_string()).filter(|name| !name.is_empty() && name.len() <= 63)
 }
 
 #[cfg(test)]
@@ -88,19 +93,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_of_a_copy_is_found_below_frames_and_in_other_languages() {
-        assert_eq!(line_of_copy("COPY t, line 7, column a: \"12\""), Some(7));
-        assert_eq!(line_of_copy("PL/pgSQL function f() line 3 at RAISE\nCOPY t, line 9: \"1,2\""), Some(9));
-        assert_eq!(line_of_copy("COPY t, Zeile 12, Spalte a: »x«"), Some(12));
-        assert_eq!(line_of_copy("COPY t, line 18446744073709551616"), None);
-        assert_eq!(line_of_copy("SQL statement \"COPY\""), None);
-        assert_eq!(line_of_copy("COPY t, "), None);
+    fn the_line_of_a_copy_is_found_in_any_language_and_below_other_frames() {
+        let line = |context: &str| context.lines().find_map(copy_line).map(|found| found.0);
+        assert_eq!(line("COPY flights, line 17, column dep_time: \"x, line 9\""), Some(17));
+        assert_eq!(line("COPY flights, line 3: \"a,b\""), Some(3));
+        assert_eq!(line("COPY flights, line 4"), Some(4));
+        assert_eq!(line("COPY flights, Zeile 5, Spalte a: »b«"), Some(5));
+        assert_eq!(line("PL/pgSQL function f() line 3 at RAISE\nCOPY a, b, line 6"), Some(6));
+        assert_eq!(line("while updating tuple (0,1) in relation \"t\""), None);
+        assert_eq!(line("COPY t, line 99999999999999999999"), None);
     }
 
     #[test]
-    fn the_column_of_a_copy_is_named_but_never_its_value() {
-        assert_eq!(column_of_copy("COPY t, line 7, column a: \"x: y\"").as_deref(), Some("a"));
-        assert_eq!(column_of_copy("COPY t, line 7: \", column secret: \"").as_deref(), None);
-        assert_eq!(column_of_copy("COPY t, line 7"), None);
+    fn the_column_comes_from_the_first_frame_alone() {
+        assert_eq!(context_column("COPY t, line 1, column b: \"v: w\"").as_deref(), Some("b"));
+        assert_eq!(context_column("COPY t, line 1, column b: null input: \"\"").as_deref(), Some("b"));
+        assert_eq!(context_column("COPY t, line 1: \"a\nCOPY t, line 1, column value\""), None);
+        assert_eq!(context_column("SQL function\nCOPY t, line 1, column value"), None);
     }
 }

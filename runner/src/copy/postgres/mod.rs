@@ -1,17 +1,39 @@
-//! The PostgreSQL target: the ledger's tables and plan, claims, chunks.
+//! The PostgreSQL-compatible target (YugabyteDB first): how connections to it are had, what it says about itself and
+//! its tables, the ledger's tables and plan, claims and chunks.
+//!
+//! From the outside in: [`settings`] is what the recipe says, [`environment`] what libpq's variables say,
+//! [`options`] what both mean together. [`connect`] makes a [`connect::Cluster`] of it, [`nodes`] finds the
+//! servers that streams are spread over, [`placement`] spreads them, [`session`] is one connection. [`plan`] is a
+//! run in the ledger, [`sources`] its files and splits, [`claim`] says whose a split is, [`stream`] commits its
+//! chunks.
 //!
 //! Must not know: files, modules, recipes. What it is told of a source is a name and positions.
 
 pub mod backend;
 mod chunk;
 pub mod claim;
-mod condition;
+mod conditions;
+pub mod connect;
 pub mod drift;
-pub mod failure;
+pub mod environment;
+mod failure;
 pub mod gate;
+pub mod identifier;
 pub mod ledger;
+pub mod nodes;
+pub mod options;
+mod passfile;
+pub mod placement;
 pub mod plan;
+mod reason;
 mod rejects;
 pub mod schema;
+pub mod session;
+pub mod settings;
 pub mod sources;
 pub mod stream;
+pub mod table;
+pub mod tls;
+mod url;
+
+pub use settings::Settings;

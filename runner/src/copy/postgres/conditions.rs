@@ -1,15 +1,16 @@
-//! The condition names of SQLSTATEs, as PostgreSQL's manual lists them (appendix "PostgreSQL Error Codes"). Must not
-//! know where a state came from.
+//! SQLSTATEs and the names of their conditions, from PostgreSQL's list (Appendix A of its manual): the driver
+//! has constants without names, and a name is what people search for.
 
-/// The name of a state's condition.
-pub(super) fn name(state: &str) -> &'static str {
-    let found = CONDITIONS.binary_search_by(|(code, _)| (*code).cmp(state));
-    found.map_or("unknown condition", |index| CONDITIONS[index].1)
+/// The condition's name; of an unknown state the class's one.
+pub fn name(state: &str) -> &'static str {
+    let find =
+        |state: &str| NAMES.binary_search_by(|(known, _)| (*known).cmp(state)).ok().map(|at| NAMES[at].1);
+    find(state).or_else(|| find(&format!("{}000", state.get(..2)?))).unwrap_or("unknown_condition")
 }
 
-/// Ascending by state.
+/// Sorted by state. The class's own condition ends in `000`.
 #[rustfmt::skip]
-const CONDITIONS: &[(&str, &str)] = &[
+const NAMES: [(&str, &str); 250] = [
     ("03000", "sql_statement_not_yet_complete"),
     ("08000", "connection_exception"),
     ("08001", "sqlclient_unable_to_establish_sqlconnection"),
@@ -267,10 +268,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn states_are_found_by_binary_search() {
-        assert!(CONDITIONS.is_sorted());
+    fn states_have_their_names_and_unknown_ones_their_class() {
         assert_eq!(name("23505"), "unique_violation");
-        assert_eq!(name("P0001"), "raise_exception");
-        assert_eq!(name("00000"), "unknown condition");
+        assert_eq!(name("22P02"), "invalid_text_representation");
+        assert_eq!(name("23999"), "integrity_constraint_violation");
+        for odd in ["", "2", "ZZZZZ", "é000"] {
+            assert_eq!(name(odd), "unknown_condition");
+        }
+        assert!(NAMES.is_sorted());
     }
 }

@@ -1,0 +1,21 @@
+# Thin on purpose: each target is a script under tests/ that says what it does and installs.
+.PHONY: demo test bench stop help
+
+help:
+	@echo 'make demo   set up, start a PostgreSQL, load a month of flights, show the result'
+	@echo 'make test   set up and run every test'
+	@echo 'make bench  measure what docs/performance.md quotes'
+	@echo 'make stop   stop the PostgreSQL servers that demo and test started'
+
+demo:
+	@tests/demo.sh
+
+test:
+	@tests/test.sh
+
+bench:
+	@tests/bench.sh
+
+stop:
+	@tests/postgres.sh stop demo
+	@tests/postgres.sh stop test

@@ -1,0 +1,223 @@
+//! The chunk in hand of a worker: the rows that will be committed in one transaction, with all that is counted
+//! and rejected among them.
+//!
+//! Must not know: how rows are read, transformed or encoded, and what the sender does with a chunk.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::copy::message::{ChunkEnd, Message};
+use crate::counters::Counts;
+use crate::memory::Loan;
+use crate::position::Position;
+use crate::reject::{Original, Reject};
+
+/// When a chunk ends: at the end of the batch that reaches one of these.
+#[derive(Clone, Copy, Debug)]
+pub struct ChunkLimits {
+    /// Rows of the source.
+    pub rows: u64,
+    /// Encoded bytes.
+    pub bytes: u64,
+    /// Time since its first row.
+    pub time: Duration,
+}
+
+/// Rejects are held until their chunk is committed: a chunk ends early rather than hold more than this.
+const MAX_REJECT_BYTES: usize = 1024 * 1024;
+
+/// The chunk in hand. Rows leave it with each [`Chunk::flush`], the rest with [`Chunk::end`].
+#[derive(Debug)]
+pub(crate) struct Chunk<'a> {
+    messages: &'a mpsc::Sender<Message>,
+    limits: ChunkLimits,
+    buffer: Vec<u8>,
+    /// Size of the last buffer sent: the next one will need about as much.
+    last_bytes: usize,
+    loan: Option<Loan>,
+    waited: Duration,
+    started: Option<Instant>,
+    begin: Position,
+    sent_bytes: u64,
+    reject_bytes: usize,
+    /// What goes with the commit; `counts` and `end` grow with each batch.
+    pending: ChunkEnd,
+}
+
+impl<'a> Chunk<'a> {
+    /// The first chunk of a walk that begins at `begin`.
+    pub(crate) fn new(begin: Position, limits: ChunkLimits, messages: &'a mpsc::Sender<Message>) -> Self {
+        Chunk {
+            messages,
+            limits,
+            buffer: Vec::new(),
+            last_bytes: 0,
+            loan: None,
+            waited: Duration::ZERO,
+            started: None,
+            begin,
+            sent_bytes: 0,
+            reject_bytes: 0,
+            pending: ChunkEnd::starting_at(begin),
+        }
+    }
+
+    /// A batch is never longer than the rows left in its chunk.
+    pub(crate) fn rows_left(&self, batch_rows: usize) -> usize {
+        let left = self.limits.rows.saturating_sub(self.pending.counts.read).max(1);
+        usize::try_from(left).unwrap_or(usize::MAX).min(batch_rows)
+    }
+
+    /// Whether one of the limits is reached.
+    pub(crate) fn is_full(&self) -> bool {
+        self.pending.counts.read >= self.limits.rows
+            || self.sent_bytes + self.buffer.len() as u64 >= self.limits.bytes
+            || self.reject_bytes >= MAX_REJECT_BYTES
+            || self.started.is_some_and(|started| started.elapsed() >= self.limits.time)
+    }
+
+    /// Where this chunk began.
+    pub(crate) fn begin(&self) -> Position {
+        self.begin
+    }
+
+    /// What was counted in this chunk so far.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.pending.counts
+    }
+
+    /// Appends one encoded row that came from `position`; `encode` answers how many physical lines it wrote.
+    pub(crate) fn row(&mut self, position: Position, encode: impl FnOnce(&mut Vec<u8>) -> u32) {
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve(self.last_bytes + self.last_bytes / 16);
+        }
+        let lines = encode(&mut self.buffer);
+        self.pending.lines.push(lines, position);
+    }
+
+    /// Adds what a batch counted; its rows were appended before.
+    pub(crate) fn account(&mut self, batch: Accounted) {
+        self.started.get_or_insert_with(Instant::now);
+        self.pending.counts += batch.counts;
+        self.pending.end = batch.end;
+        self.pending.source_bytes += batch.source_bytes;
+        self.pending.blank += batch.blank;
+        self.loan = batch.loan;
+        self.reject_bytes += batch.rejects.iter().map(held_bytes).sum::<usize>();
+        self.pending.rejects.extend(batch.rejects);
+    }
+
+    /// Hands the encoded rows on. Waits while the target is slow. False when the sender is gone.
+    pub(crate) fn flush(&mut self) -> bool {
+        let loan = self.loan.take();
+        if self.buffer.is_empty() {
+            return true;
+        }
+        let rows = Bytes::from(std::mem::take(&mut self.buffer));
+        self.last_bytes = rows.len();
+        self.sent_bytes += rows.len() as u64;
+        self.send(Message::Rows(rows, loan))
+    }
+
+    /// Ends the chunk where the last batch ended and begins the next one there. False when the sender is gone.
+    pub(crate) fn end(&mut self, done: bool) -> bool {
+        let flushed = self.flush();
+        self.begin = self.pending.end;
+        let mut end = std::mem::replace(&mut self.pending, ChunkEnd::starting_at(self.begin));
+        end.done = done;
+        self.started = None;
+        self.sent_bytes = 0;
+        self.reject_bytes = 0;
+        flushed && self.send(Message::End(Box::new(end)))
+    }
+
+    /// How long it waited for the target since this was last asked.
+    pub(crate) fn take_waited(&mut self) -> Duration {
+        std::mem::take(&mut self.waited)
+    }
+
+    fn send(&mut self, message: Message) -> bool {
+        let started = Instant::now();
+        let sent = self.messages.blocking_send(message).is_ok();
+        self.waited += started.elapsed();
+        sent
+    }
+}
+
+/// What a batch adds to its chunk besides encoded rows.
+#[derive(Debug)]
+pub(crate) struct Accounted {
+    pub(crate) counts: Counts,
+    pub(crate) rejects: Vec<Reject>,
+    pub(crate) end: Position,
+    pub(crate) source_bytes: u64,
+    pub(crate) blank: u64,
+    pub(crate) loan: Option<Loan>,
+}
+
+fn held_bytes(reject: &Reject) -> usize {
+    let original = match &reject.original {
+        Original::Columns(json) => json.len(),
+        Original::Bytes(bytes) => bytes.len(),
+    };
+    size_of::<Reject>() + reject.reason.len() + original
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Position = Position::FILE_START;
+
+    fn limits(rows: u64, bytes: u64) -> ChunkLimits {
+        ChunkLimits { rows, bytes, time: Duration::from_secs(60) }
+    }
+
+    fn rows(read: u64, end: u64) -> Accounted {
+        let counts = Counts { read, loaded: read, written: read, ..Counts::default() };
+        let end = Position::File { byte: end, line: 1 + read };
+        Accounted { counts, rejects: Vec::new(), end, source_bytes: end.byte(), blank: 0, loan: None }
+    }
+
+    #[test]
+    fn a_batch_is_never_longer_than_the_rows_left_in_its_chunk() {
+        let (sender, _receiver) = mpsc::channel(8);
+        let mut chunk = Chunk::new(START, limits(1500, u64::MAX), &sender);
+        assert_eq!(chunk.rows_left(1024), 1024);
+        chunk.account(rows(1024, 10));
+        assert_eq!(chunk.rows_left(1024), 476);
+        assert!(!chunk.is_full());
+        chunk.account(rows(476, 20));
+        assert!(chunk.is_full());
+    }
+
+    #[test]
+    fn the_next_chunk_begins_where_the_last_one_ended_with_nothing_counted() {
+        let (sender, mut receiver) = mpsc::channel(8);
+        let mut chunk = Chunk::new(START, limits(10, 1000), &sender);
+        chunk.row(START, |buffer| {
+            buffer.extend_from_slice(b"a\n");
+            1
+        });
+        chunk.account(rows(1, 2));
+        assert!(chunk.end(false));
+        assert!(matches!(receiver.try_recv(), Ok(Message::Rows(bytes, None)) if &bytes[..] == b"a\n"));
+        let Ok(Message::End(end)) = receiver.try_recv() else { panic!("no end") };
+        assert_eq!((end.counts.read, end.end.byte(), end.done), (1, 2, false));
+        assert_eq!(end.lines.position(1), Some(START));
+        assert_eq!((chunk.begin().byte(), *chunk.counts()), (2, Counts::default()));
+        assert!(chunk.end(true));
+        assert!(matches!(receiver.try_recv(), Ok(Message::End(end)) if end.done && end.end.byte() == 2));
+    }
+
+    #[test]
+    fn a_sender_that_is_gone_is_noticed() {
+        let (sender, receiver) = mpsc::channel(1);
+        drop(receiver);
+        let mut chunk = Chunk::new(START, limits(10, 1000), &sender);
+        assert!(chunk.flush(), "nothing to send, nothing to notice");
+        assert!(!chunk.end(true));
+    }
+}

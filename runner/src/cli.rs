@@ -1,0 +1,120 @@
+//! The command line: what can be typed. What it means is decided by each command's own file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::units::ByteSize;
+
+/// Moves tables into PostgreSQL-compatible databases as parallel COPY streams, through WebAssembly modules.
+///
+/// Every key of the recipe's [run], [target], [source] and [transform] sections can be set by the environment,
+/// e.g. ETL_RUN__STREAMS=4. Exit codes: 0 done, 8 done with rejects, others in docs/exit-codes.md.
+#[derive(Debug, Parser)]
+#[command(name = "etl", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How much to say.
+    #[command(flatten)]
+    pub voice: Voice,
+}
+
+/// How much is said, and in which form.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Voice {
+    /// Print the result as JSON on standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress and no summary: only errors.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Say more: -v what is done, -vv why, -vvv everything. Never a row's values.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Load, or continue what was begun: the same command again is always safe.
+    Run(RunArgs),
+    /// Find every problem before a row moves.
+    Check(RecipeArgs),
+    /// Show splits, streams and nodes without loading anything.
+    Plan(RecipeArgs),
+    /// Show what a module is, needs and makes.
+    Inspect(InspectArgs),
+}
+
+/// Which migration: a recipe, or flags alone.
+#[derive(Debug, Args)]
+pub struct RecipeArgs {
+    /// The recipe. Without it and without --from: recipe.toml in the current folder.
+    pub recipe: Option<PathBuf>,
+    /// Source: a CSV file, a glob, or `-` for standard input.
+    #[arg(long, conflicts_with = "recipe", value_name = "PATH")]
+    pub from: Option<String>,
+    /// Target: postgres://…, a folder, or `-` for standard output. With a recipe: instead of its target.
+    #[arg(long, value_name = "TARGET")]
+    pub to: Option<String>,
+    /// Table of the target, e.g. public.customers.
+    #[arg(long, conflicts_with = "recipe", requires = "from", value_name = "TABLE")]
+    pub into: Option<String>,
+    /// A module for the rows to pass through; more than one in order. With a recipe: instead of its one table's
+    /// transforms.
+    #[arg(long, value_name = "MODULE")]
+    pub transform: Vec<PathBuf>,
+    /// The ledger's key of this migration. Default without a recipe: table and source.
+    #[arg(long, conflicts_with = "recipe", requires = "from")]
+    pub name: Option<String>,
+    /// Target connections at once.
+    #[arg(long, value_name = "N")]
+    pub streams: Option<u32>,
+    /// Bytes for the buffers of all streams, e.g. "64 MiB".
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<ByteSize>,
+    /// How many rows may be rejected.
+    #[arg(long, value_name = "N", conflicts_with = "max_rejects_percent")]
+    pub max_rejects: Option<u64>,
+    /// How many per cent of the rows may be rejected.
+    #[arg(long, value_name = "P")]
+    pub max_rejects_percent: Option<f64>,
+}
+
+/// `etl run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Which migration.
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// Forget what the ledger knows about this migration and load everything again. Deletes no row of the
+    /// target: says how many stay there, and asks.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Answer yes to every question.
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Write a report of the run as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// `etl inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A .wasm file: a component or a plain core module.
+    pub module: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,317 @@
+//! The servers that streams are spread over: the ones that `yb_servers()` lists, else the configured hosts; each
+//! reachable, none a standby, all of one cluster.
+//!
+//! Must not know: how many streams there will be.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
+
+use super::connect::Cluster;
+use super::identifier::quoted;
+use super::options::Endpoint;
+use super::session::Connection;
+use crate::copy::error::Error;
+
+/// More nodes than that are not used.
+const MAX_NODES: usize = 1000;
+
+/// Nodes that are tried at the same time.
+const AT_ONCE: usize = 16;
+
+/// On a YugabyteDB another node may see a new table a heartbeat later.
+const MARKER_TRIES: u32 = 20;
+const MARKER_PAUSE: Duration = Duration::from_millis(250);
+
+/// One server of the target.
+#[derive(Clone, Debug)]
+pub struct Node {
+    name: String,
+    pub(super) endpoint: Endpoint,
+}
+
+impl Node {
+    /// Short name for people: the host, with its port where hosts share a name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> String {
+        self.endpoint.to_string()
+    }
+}
+
+/// The nodes, and what the user should know about how they were found.
+#[derive(Clone, Debug)]
+pub struct Nodes {
+    /// At least one, in the order that ties are broken by.
+    pub nodes: Vec<Node>,
+    /// Which addresses were left out, and why.
+    pub notes: Vec<String>,
+}
+
+impl Cluster {
+    /// Finds the nodes. Each is connected to once.
+    pub async fn nodes(&self) -> Result<Nodes, Error> {
+        let mut notes = Vec::new();
+        if self.options.discover
+            && let Some(listed) = self.listed(&mut notes).await?
+        {
+            let found = self.reachable(listed, &mut notes).await;
+            if !found.is_empty() {
+                return Ok(Nodes { nodes: named(found), notes });
+            }
+            notes.push(
+                "none of the nodes that yb_servers() lists can be used: falling back to the configured hosts"
+                    .into(),
+            );
+        }
+        let configured = self.options.hosts.iter().map(|host| vec![host.clone()]).collect();
+        let found = self.reachable(configured, &mut notes).await;
+        if found.is_empty() {
+            return Err(Error::Refused(format!(
+                "no configured host can be used any more: {}",
+                notes.join("; ")
+            )));
+        }
+        Ok(Nodes { nodes: named(found), notes })
+    }
+
+    /// What `yb_servers()` lists, each with the addresses to try; `None` where there is no such function.
+    async fn listed(&self, notes: &mut Vec<String>) -> Result<Option<Vec<Vec<Endpoint>>>, Error> {
+        let query = format!("SELECT host, port, node_type, public_ip FROM yb_servers() LIMIT {MAX_NODES}");
+        let answer = match self.control.client.simple_query(&query).await {
+            Ok(answer) => answer,
+            Err(error) => match self.control.error("yb_servers()", &error) {
+                Error::Server(refusal) if refusal.state == "42883" => return Ok(None),
+                Error::Server(refusal) => {
+                    notes.push(format!("{}: using the configured hosts", Error::Server(refusal)));
+                    return Ok(None);
+                }
+                lost => return Err(lost),
+            },
+        };
+        let mut replicas = 0;
+        let mut listed = Vec::new();
+        for row in answer.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        }) {
+            let text = |at| row.try_get(at).ok().flatten().unwrap_or_default();
+            if text(2) != "primary" {
+                replicas += 1;
+                continue;
+            }
+            match self.endpoints(row) {
+                Some(endpoints) => listed.push(endpoints),
+                None => notes.push("yb_servers() lists an address that is none: left out".into()),
+            }
+        }
+        if replicas > 0 {
+            notes.push(format!("{replicas} read replica(s) left out: they take no writes"));
+        }
+        Ok(Some(listed))
+    }
+
+    /// The private address first, then the public one. Both prove themselves by a configured host's name or their own.
+    fn endpoints(&self, row: &SimpleQueryRow) -> Option<Vec<Endpoint>> {
+        let text = |at| row.try_get(at).ok().flatten().unwrap_or_default();
+        let port = text(1).parse().ok().filter(|port| *port > 0)?;
+        // A host that starts with `/` would be a socket's folder on our machine.
+        let usable = |host: &&str| {
+            !host.is_empty()
+                && host.len() <= 255
+                && !host.starts_with('/')
+                && host.bytes().all(|b| b.is_ascii_graphic())
+        };
+        let mut hosts: Vec<&str> = [text(0), text(3)].into_iter().filter(usable).collect();
+        hosts.dedup();
+        let mut names: Vec<String> =
+            self.options.hosts.iter().flat_map(|host| host.certificate_names.clone()).collect();
+        names.dedup();
+        let endpoint = |host: &str| Endpoint {
+            host: host.into(),
+            address: None,
+            port,
+            certificate_names: names.iter().cloned().chain([host.to_string()]).collect(),
+            password: self.endpoint.password.clone(),
+        };
+        Some(hosts.into_iter().map(endpoint).collect::<Vec<_>>()).filter(|endpoints| !endpoints.is_empty())
+    }
+
+    /// The first usable address of each, in the given order and each once; notes say what is left out.
+    async fn reachable(&self, candidates: Vec<Vec<Endpoint>>, notes: &mut Vec<String>) -> Vec<Endpoint> {
+        let probes =
+            futures_util::stream::iter(candidates.into_iter().map(|endpoints| self.first_usable(endpoints)));
+        let probed: Vec<Result<Endpoint, String>> = probes.buffered(AT_ONCE).collect().await;
+        let mut seen = HashSet::new();
+        let mut found = Vec::new();
+        for probe in probed {
+            match probe {
+                Ok(endpoint) if seen.insert((endpoint.host.clone(), endpoint.address, endpoint.port)) => {
+                    found.push(endpoint)
+                }
+                Ok(_) => {}
+                Err(note) => notes.push(note),
+            }
+        }
+        found
+    }
+
+    async fn first_usable(&self, endpoints: Vec<Endpoint>) -> Result<Endpoint, String> {
+        let mut failures = Vec::new();
+        for endpoint in endpoints {
+            match Connection::open(&endpoint, &self.options, &self.tls, &self.name).await {
+                Ok(connection) if connection.server.standby => {
+                    failures.push(format!("{endpoint} is a standby"))
+                }
+                Ok(_) => return Ok(endpoint),
+                Err(error) => failures.push(error.to_string()),
+            }
+        }
+        Err(format!("node left out: {}", failures.join("; ")))
+    }
+
+    /// Proves that all nodes, and the configured hosts that answer, are one cluster: a row that is written through
+    /// the control connection is seen through each. Makes our schema and the table for it if they are missing.
+    pub async fn verify_one_cluster(&self, nodes: &[Node]) -> Result<(), Error> {
+        let mut others: Vec<(&Endpoint, bool)> = nodes.iter().map(|node| (&node.endpoint, true)).collect();
+        others.extend(self.options.hosts.iter().map(|host| (host, false)));
+        let mut seen = HashSet::from([self.endpoint.to_string()]);
+        others.retain(|(endpoint, _)| seen.insert(endpoint.to_string()));
+        if others.is_empty() {
+            return Ok(());
+        }
+        let table = format!("{}.node_check", quoted(&self.options.schema));
+        let marker = self.write_marker(&table).await?;
+        let checks = others
+            .into_iter()
+            .map(|(endpoint, is_node)| self.check_marker(endpoint, is_node, &table, &marker));
+        let checked: Vec<Result<(), Error>> =
+            futures_util::stream::iter(checks).buffered(AT_ONCE).collect().await;
+        let removed =
+            self.control.client.batch_execute(&format!("DELETE FROM {table} WHERE run = '{marker}'")).await;
+        checked.into_iter().collect::<Result<(), Error>>()?;
+        removed.map_err(|error| self.control.error("remove the node check's row", &error))
+    }
+
+    async fn write_marker(&self, table: &str) -> Result<String, Error> {
+        self.make_table(table).await?;
+        let write = format!(
+            "DELETE FROM {table} WHERE at < now() - interval '1 day'; \
+             INSERT INTO {table} VALUES (md5(random()::text || clock_timestamp()::text || pg_backend_pid()), now()) RETURNING run"
+        );
+        let error = |error| self.control.error("write the node check's row", &error);
+        let answer = self.control.client.simple_query(&write).await.map_err(error)?;
+        let marker = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten(),
+            _ => None,
+        });
+        let marker = marker.filter(|text| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()));
+        marker.map(String::from).ok_or_else(|| Error::Bug("the node check's row did not come back".into()))
+    }
+
+    /// `IF NOT EXISTS` still races with another run that makes the same: theirs is as good.
+    async fn make_table(&self, table: &str) -> Result<(), Error> {
+        let schema = quoted(&self.options.schema);
+        let statements = [
+            format!("CREATE SCHEMA IF NOT EXISTS {schema}"),
+            format!("CREATE TABLE IF NOT EXISTS {table} (run text PRIMARY KEY, at timestamptz NOT NULL)"),
+        ];
+        // Without the right to create anything, an existing table is enough.
+        if self.control.client.simple_query(&format!("SELECT FROM {table} LIMIT 0")).await.is_ok() {
+            return Ok(());
+        }
+        for statement in statements {
+            if let Err(error) = self.control.client.batch_execute(&statement).await {
+                match self.control.error("create our schema", &error) {
+                    Error::Server(refusal)
+                        if ["23505", "42P06", "42P07"].contains(&refusal.state.as_str()) => {}
+                    Error::Server(refusal) if refusal.state == "42501" => {
+                        return Err(Error::Refused(format!(
+                            "user `{}` may not create schema `{}` in database `{}`: grant CREATE on the database, or let an owner make the schema and grant CREATE and USAGE on it",
+                            self.options.user, self.options.schema, self.options.database
+                        )));
+                    }
+                    error => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_marker(
+        &self,
+        endpoint: &Endpoint,
+        is_node: bool,
+        table: &str,
+        marker: &str,
+    ) -> Result<(), Error> {
+        let connection = match Connection::open(endpoint, &self.options, &self.tls, &self.name).await {
+            Ok(connection) => connection,
+            Err(error) if is_node => return Err(error),
+            // A configured host that is down takes no rows.
+            Err(_) => return Ok(()),
+        };
+        let query = format!("SELECT FROM {table} WHERE run = '{marker}'");
+        let tries = if self.control.server.yugabyte { MARKER_TRIES } else { 1 };
+        for attempt in 0..tries {
+            if attempt > 0 {
+                tokio::time::sleep(MARKER_PAUSE).await;
+            }
+            match connection.client.simple_query(&query).await {
+                Ok(answer) if answer.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_))) => {
+                    return Ok(());
+                }
+                Ok(_) => {}
+                Err(error) => match connection.error("read the node check's row", &error) {
+                    // No such schema or table there.
+                    Error::Server(refusal) if ["3F000", "42P01"].contains(&refusal.state.as_str()) => {}
+                    error => return Err(error),
+                },
+            }
+        }
+        // A standby lags: it is no node, and it is no other cluster either for all we know.
+        if connection.server.standby {
+            return Ok(());
+        }
+        Err(Error::Refused(format!(
+            "{} and {endpoint} are different clusters: a row written through the one is not there through the other; name the hosts of one cluster",
+            self.control.address
+        )))
+    }
+}
+
+/// Names by host, with the port where a host occurs more than once.
+fn named(endpoints: Vec<Endpoint>) -> Vec<Node> {
+    let hosts: Vec<String> = endpoints.iter().map(|endpoint| endpoint.host.clone()).collect();
+    let name = |endpoint: &Endpoint| {
+        let unique = hosts.iter().filter(|host| **host == endpoint.host).count() == 1;
+        match (endpoint.is_socket(), unique) {
+            (true, true) => "local".into(),
+            (true, false) => format!("local:{}", endpoint.port),
+            (false, true) => endpoint.host.clone(),
+            (false, false) => endpoint.to_string(),
+        }
+    };
+    endpoints.into_iter().map(|endpoint| Node { name: name(&endpoint), endpoint }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(host: &str, port: u16) -> Endpoint {
+        Endpoint { host: host.into(), address: None, port, certificate_names: Vec::new(), password: None }
+    }
+
+    #[test]
+    fn a_node_is_named_by_its_host_and_by_the_port_where_hosts_are_shared() {
+        let nodes = named(vec![endpoint("a", 1), endpoint("b", 1), endpoint("b", 2), endpoint("/tmp", 3)]);
+        let names: Vec<&str> = nodes.iter().map(Node::name).collect();
+        assert_eq!(names, ["a", "b:1", "b:2", "local"]);
+    }
+}

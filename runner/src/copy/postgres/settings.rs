@@ -1,0 +1,160 @@
+//! `[target.postgres]` of a recipe.
+//!
+//! Must not know: what the environment adds to it (options does).
+
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::{identifier, url};
+use crate::copy::error::Error;
+use crate::units::Span;
+
+/// Where the rows go: a PostgreSQL-compatible server or cluster.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The target in libpq's form: `postgres://user@host1:5433,host2,host3/database?sslmode=verify-full`, or
+    /// `host=… port=… dbname=…`. Options: `host`, `hostaddr`, `port`, `user`, `dbname`, `passfile`,
+    /// `connect_timeout`, `sslmode` (`disable`, `prefer`, `require`, `verify-ca`, `verify-full`), `sslrootcert`,
+    /// `options`. What is missing comes from `PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`, `PGSSLMODE`, …, then
+    /// from libpq's defaults. No password here: a recipe is kept in git. Set `PGPASSWORD` or write `~/.pgpass`.
+    #[schemars(with = "String")]
+    pub url: Url,
+    /// Longest time to get a usable session on one host, from looking up its name to the first answer.
+    /// Default `10 s`: a host that accepts and stays silent must not hold the run. `connect_timeout` in `url`
+    /// and `PGCONNECT_TIMEOUT` go first.
+    #[schemars(with = "String")]
+    pub connect_timeout: Span,
+    /// Longest wait for a lock of the target, e.g. for a table that somebody locked. Default `1 min`: longer
+    /// than ordinary maintenance holds one, short enough that a forgotten transaction is noticed.
+    #[schemars(with = "String")]
+    pub lock_timeout: Span,
+    /// Schema of our own tables (ledger, rejects) in the target database. Default `etl`.
+    pub schema: String,
+    /// Spread the streams over all nodes that `yb_servers()` lists, where that function exists. Default true;
+    /// set it to false to use the hosts of `url` alone, e.g. behind a load balancer.
+    pub discover: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            url: Url::default(),
+            connect_timeout: Span(Duration::from_secs(10)),
+            lock_timeout: Span(Duration::from_secs(60)),
+            schema: "etl".into(),
+            discover: true,
+        }
+    }
+}
+
+impl Settings {
+    /// Settings with a URL and defaults.
+    pub fn of_url(url: &str) -> Settings {
+        Settings { url: url.into(), ..Settings::default() }
+    }
+
+    /// Refuses a URL with a password in it. For a URL that came from a *file*: flags and environment may carry one.
+    pub fn refuse_password(&self) -> Result<(), Error> {
+        if url::parse(&self.url.0)?.contains_key("password") {
+            return Err(Error::Refused(
+                "the url holds a password, and a recipe is kept in git: take it out, then set PGPASSWORD or add a line to ~/.pgpass"
+                    .into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Checks what needs no server.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let limits = [("connect_timeout", self.connect_timeout), ("lock_timeout", self.lock_timeout)];
+        for (name, span) in limits {
+            if span.0 < Duration::from_millis(1) || span.0 > Duration::from_secs(24 * 3600) {
+                return Err(Error::Refused(format!(
+                    "{name} is {span}: write at least 1 ms and at most 24 h"
+                )));
+            }
+        }
+        if !identifier::is_name(&self.schema) {
+            return Err(Error::Refused("schema is not a name: write 1 to 63 bytes".into()));
+        }
+        Ok(())
+    }
+}
+
+/// A connection URL. It may hold a password (when it came from a flag or the environment), so it is neither
+/// shown nor serialized with it.
+#[derive(Clone, Default, Deserialize, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct Url(pub(super) String);
+
+impl Url {
+    /// The URL without password, for people. A text that cannot be read is not shown at all.
+    pub fn redacted(&self) -> String {
+        match url::parse(&self.0) {
+            Ok(options) if !options.contains_key("password") => self.0.clone(),
+            Ok(options) => {
+                let shown = options.iter().filter(|(name, _)| **name != "password");
+                let shown: Vec<String> =
+                    shown.map(|(name, value)| format!("{name}={}", url::quoted(value))).collect();
+                shown.join(" ")
+            }
+            Err(_) => "(unreadable)".into(),
+        }
+    }
+}
+
+impl From<&str> for Url {
+    fn from(text: &str) -> Url {
+        Url(text.into())
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.redacted())
+    }
+}
+
+impl Serialize for Url {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.redacted())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_without_password_passes_and_one_with_it_is_refused_without_showing_it() {
+        for url in ["", "postgres://etl@h/db", "host=h user=etl"] {
+            Settings::of_url(url).refuse_password().unwrap();
+        }
+        for url in ["postgres://etl:hush@h/db", "host=h password=hush", "postgres://h/db?password=hush"] {
+            let error = Settings::of_url(url).refuse_password().unwrap_err().to_string();
+            assert!(error.contains("PGPASSWORD") && !error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_neither_shown_nor_serialized() {
+        let settings = Settings::of_url("postgres://etl:hush@h:1/db");
+        let shown = format!("{settings:?} {}", serde_json::to_string(&settings).unwrap());
+        assert!(!shown.contains("hush"), "{shown}");
+        assert_eq!(settings.url.redacted(), "dbname=db host=h port=1 user=etl");
+        assert_eq!(Url::from("postgres://u:hush@h:port/x@y").redacted(), "(unreadable)");
+    }
+
+    #[test]
+    fn limits_of_no_time_and_odd_schemas_are_refused() {
+        let zero = Settings { lock_timeout: Span(Duration::ZERO), ..Settings::default() };
+        assert!(zero.check().unwrap_err().to_string().contains("lock_timeout"));
+        let schema = Settings { schema: String::new(), ..Settings::default() };
+        assert!(schema.check().is_err());
+        Settings::default().check().unwrap();
+    }
+}

@@ -1,0 +1,173 @@
+//! A table of the recipe made ready: its files found, its columns described, its chain planned and checked
+//! against the target. `run`, `check` and `plan` begin here; all problems of a table are found at once.
+//!
+//! Must not know: the ledger, and how rows move.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::chunk::ChunkLimits;
+use crate::copy::postgres::table::Table as TargetTable;
+use crate::loads::{Loads, loads};
+use crate::memory::Memory;
+use crate::pipeline::TablePath;
+use crate::position::Position;
+use crate::recipe::{Recipe, Table};
+use crate::schema::Field;
+use crate::source::{self, Compression, Described, Input, SourceFile};
+use crate::transform::{Chain, Engine};
+
+/// A table that is ready to be loaded.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// As in the recipe.
+    pub(crate) from: String,
+    /// As in the recipe.
+    pub(crate) into: String,
+    /// At least one.
+    pub(crate) files: Vec<JobFile>,
+    /// What its splits have in common.
+    pub(crate) path: Arc<TablePath>,
+    /// What decides which rows it gets, by name, readable.
+    pub(crate) shaping: Vec<(String, String)>,
+    /// Whether the target may be UNLOGGED.
+    pub(crate) allow_unlogged: bool,
+}
+
+/// One of its files.
+#[derive(Clone, Debug)]
+pub(crate) struct JobFile {
+    pub(crate) file: Arc<SourceFile>,
+    /// Behind its header.
+    pub(crate) body: Position,
+}
+
+/// Something that stands in the way, with the key of the recipe that it is about.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    /// The key's path, e.g. `tables[0].from`.
+    pub(crate) key: String,
+    /// What is wrong.
+    pub(crate) kind: ProblemKind,
+}
+
+/// What is wrong, by stage.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProblemKind {
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    #[error(transparent)]
+    Transform(#[from] crate::transform::Error),
+    #[error("{0}")]
+    Target(String),
+}
+
+/// Makes the recipe's table `index` ready, but for its target.
+pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<Job, Problem> {
+    let table = &recipe.tables[index];
+    let (files, fields) = describe(recipe, table)
+        .map_err(|error| Problem { key: format!("tables[{index}].from"), kind: error.into() })?;
+    let chain = Chain::plan(engine, &table.transforms, &fields)
+        .map_err(|error| Problem { key: format!("tables[{index}].transforms"), kind: error.into() })?;
+    let mut shaping = recipe.shaping(table);
+    shaping.extend(chain.identity().into_iter().map(|part| (part.name, part.value)));
+    let run = &recipe.run;
+    let path = TablePath {
+        source: recipe.source.csv.clone(),
+        fields,
+        chain,
+        batch_rows: run.batch_rows as usize,
+        chunk: ChunkLimits { rows: run.chunk_rows, bytes: run.chunk_bytes.0, time: run.chunk_time.0 },
+        memory: Memory::new(run.memory.0, run.streams as usize),
+    };
+    Ok(Job {
+        from: table.from.clone(),
+        into: table.into.clone(),
+        files,
+        path: Arc::new(path),
+        shaping,
+        allow_unlogged: table.allow_unlogged,
+    })
+}
+
+/// All files of a table, which must have the same columns.
+fn describe(recipe: &Recipe, table: &Table) -> Result<(Vec<JobFile>, Vec<Field>), source::Error> {
+    let settings = &recipe.source.csv;
+    let mut files = Vec::new();
+    let mut fields: Option<Vec<Field>> = None;
+    for file in source::inputs(&table.from, &recipe.base)? {
+        let Described { fields: its_fields, body } = source::describe(&file, settings, &table.types)?;
+        match &fields {
+            None => fields = Some(its_fields),
+            Some(fields) if *fields == its_fields => {}
+            Some(_) => return Err(source::Error::other_columns(&file, &files_first(&files))),
+        }
+        files.push(JobFile { file: Arc::new(file), body });
+    }
+    Ok((files, fields.unwrap_or_default()))
+}
+
+fn files_first(files: &[JobFile]) -> String {
+    files.first().map(|first| first.file.key.clone()).unwrap_or_default()
+}
+
+/// Everything that keeps the chain's output out of the target table.
+pub(crate) fn match_target(job: &Job, index: usize, table: &TargetTable) -> Vec<Problem> {
+    let output = job.path.chain.output();
+    let mut problems = Vec::new();
+    let mut problem = |key: &str, what: String| {
+        problems.push(Problem { key: format!("tables[{index}].{key}"), kind: ProblemKind::Target(what) });
+    };
+    for field in output {
+        match table.column(&field.name) {
+            None => {
+                let hint = nearest(&field.name, table.columns.iter().map(|column| column.name.as_str()));
+                let name = &field.name;
+                problem(
+                    "transforms",
+                    format!("table {} has no column `{name}`{hint}: drop it with {{ drop = [\"{name}\"] }}, or rename it", job.into),
+                );
+            }
+            Some(column) if column.always_generated => {
+                problem("transforms", format!("column `{}` of {} is generated: the database makes it itself", field.name, job.into));
+            }
+            Some(column) => {
+                if let Loads::No { hint } = loads(field.ty, &column.base_udt) {
+                    problem(
+                        "transforms",
+                        format!("column `{}` is {} and does not load into {} ({}): {hint}", field.name, field.ty, column.type_text, job.into),
+                    );
+                }
+            }
+        }
+    }
+    for column in &table.columns {
+        let filled = column.has_default || column.always_generated || output.iter().any(|field| field.name == column.name);
+        if column.not_null && !filled {
+            problem("into", format!("column `{}` of {} is NOT NULL, has no default, and nothing fills it", column.name, job.into));
+        }
+    }
+    if !table.can_insert {
+        problem("into", format!("no permission to insert into {}: GRANT INSERT", job.into));
+    }
+    problems
+}
+
+/// `, did you mean `x`?`, or nothing.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let best = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min();
+    match best {
+        Some((distance, known)) if distance <= 2.max(name.len() / 4) => format!(", did you mean `{known}`?"),
+        _ => String::new(),
+    }
+}
+
+impl JobFile {
+    /// Whether the file can be cut: a compressed one has no place to start from but its beginning.
+    pub(crate) fn path_to_cut(&self) -> Option<&Path> {
+        match (&self.file.input, self.file.compression) {
+            (Input::File(path), Compression::None) => Some(path),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What a person sees while a run goes on: bars on a terminal, plain lines elsewhere, nothing when asked so.
+//!
+//! Must not know: how rows move; it only reads the run's counters.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::counters::{Live, Snapshot};
+
+/// How progress is shown, always on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// One bar and a line per node, redrawn.
+    Bars,
+    /// A plain line every few seconds.
+    Lines,
+    /// Nothing.
+    Quiet,
+}
+
+impl Mode {
+    /// Bars on a terminal, lines elsewhere, nothing with `--quiet`.
+    pub fn choose(quiet: bool) -> Mode {
+        match (quiet, io::stderr().is_terminal()) {
+            (true, _) => Mode::Quiet,
+            (false, true) => Mode::Bars,
+            (false, false) => Mode::Lines,
+        }
+    }
+}
+
+const BARS_EVERY: Duration = Duration::from_millis(200);
+const LINES_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows a run's counters on a thread of its own until it is dropped.
+#[derive(Debug)]
+pub struct Progress {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Progress {
+    /// Starts to show `live`. `total_bytes` is the size of the whole source, where it is known.
+    pub fn start(mode: Mode, live: Arc<Live>, nodes: Vec<String>, total_bytes: Option<u64>) -> Progress {
+        let (stop, stopped) = mpsc::channel();
+        let thread = match mode {
+            Mode::Quiet => None,
+            Mode::Bars => Some(std::thread::spawn(move || draw(&live, &nodes, total_bytes, &stopped))),
+            Mode::Lines => Some(std::thread::spawn(move || print(&live, total_bytes, &stopped))),
+        };
+        Progress { stop: Some(stop), thread }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Whether the run still goes on after `pause`.
+fn goes_on(stopped: &mpsc::Receiver<()>, pause: Duration) -> bool {
+    stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout)
+}
+
+fn draw(live: &Live, nodes: &[String], total_bytes: Option<u64>, stopped: &mpsc::Receiver<()>) {
+    let screen = MultiProgress::new();
+    let template = if total_bytes.is_some() { "{bar:30} {percent:>3}%  {msg}" } else { "{spinner} {msg}" };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = screen.add(ProgressBar::new(total_bytes.unwrap_or(0)).with_style(style));
+    let plain = ProgressStyle::with_template("  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let lines: Vec<ProgressBar> =
+        nodes.iter().map(|_| screen.add(ProgressBar::new(0).with_style(plain.clone()))).collect();
+    let mut speed = Speed::new(nodes.len());
+    loop {
+        let now = live.snapshot();
+        speed.update(&now);
+        bar.set_position(now.source_bytes);
+        bar.set_message(speed.line(&now, total_bytes));
+        for (node, line) in lines.iter().enumerate() {
+            let (rows, streams) = now.nodes[node];
+            let rate = HumanCount(speed.nodes[node].round() as u64);
+            line.set_message(format!(
+                "{}: {} rows, {rate} rows/s, {streams} streams",
+                nodes[node],
+                HumanCount(rows)
+            ));
+        }
+        if !goes_on(stopped, BARS_EVERY) {
+            break;
+        }
+    }
+    for line in lines {
+        line.finish_and_clear();
+    }
+    bar.finish_and_clear();
+}
+
+fn print(live: &Live, total_bytes: Option<u64>, stopped: &mpsc::Receiver<()>) {
+    let mut speed = Speed::new(live.snapshot().nodes.len());
+    while goes_on(stopped, LINES_EVERY) {
+        let now = live.snapshot();
+        speed.update(&now);
+        // A closed standard error must not end the run.
+        let _ = writeln!(io::stderr(), "{}", speed.line(&now, total_bytes));
+    }
+}
+
+/// Rates over the last seconds, smoothed.
+#[derive(Debug)]
+struct Speed {
+    last: Option<(Instant, Snapshot)>,
+    rows: f64,
+    bytes: f64,
+    nodes: Vec<f64>,
+}
+
+impl Speed {
+    fn new(nodes: usize) -> Speed {
+        Speed { last: None, rows: 0.0, bytes: 0.0, nodes: vec![0.0; nodes] }
+    }
+
+    fn update(&mut self, now: &Snapshot) {
+        let at = Instant::now();
+        if let Some((then, last)) = &self.last {
+            let seconds = at.duration_since(*then).as_secs_f64().max(1e-3);
+            // Half of what is shown comes from the last three seconds.
+            let keep = 0.5_f64.powf(seconds / 3.0);
+            let blend = |old: f64, before: u64, after: u64| {
+                old * keep + (after.saturating_sub(before)) as f64 / seconds * (1.0 - keep)
+            };
+            self.rows = blend(self.rows, last.counts.read, now.counts.read);
+            self.bytes = blend(self.bytes, last.source_bytes, now.source_bytes);
+            for (node, rate) in self.nodes.iter_mut().enumerate() {
+                *rate = blend(*rate, last.nodes[node].0, now.nodes[node].0);
+            }
+        }
+        self.last = Some((at, now.clone()));
+    }
+
+    fn line(&self, now: &Snapshot, total_bytes: Option<u64>) -> String {
+        let mut line = format!(
+            "{} rows, {} rows/s, {}/s",
+            HumanCount(now.counts.read),
+            HumanCount(self.rows.round() as u64),
+            HumanBytes(self.bytes.round() as u64)
+        );
+        if now.counts.rejected > 0 {
+            let _ = write!(line, ", {} rejected", HumanCount(now.counts.rejected));
+        }
+        if let Some(left) = total_bytes.map(|total| total.saturating_sub(now.source_bytes))
+            && left > 0
+            && self.bytes >= 1.0
+        {
+            let eta = Duration::from_secs_f64(left as f64 / self.bytes);
+            let _ = write!(line, ", {} left", HumanDuration(eta));
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counters::Counts;
+
+    fn snapshot(read: u64, source_bytes: u64) -> Snapshot {
+        let counts = Counts { read, loaded: read, written: read, ..Counts::default() };
+        Snapshot { counts, source_bytes, nodes: vec![(read, 1)], ..Snapshot::default() }
+    }
+
+    #[test]
+    fn the_line_says_rows_rates_rejects_and_what_is_left() {
+        let speed = Speed { last: None, rows: 1000.4, bytes: 1024.0, nodes: vec![0.0] };
+        let mut now = snapshot(12_345, 1024);
+        assert_eq!(speed.line(&now, None), "12,345 rows, 1,000 rows/s, 1.00 KiB/s");
+        now.counts.rejected = 2;
+        assert_eq!(
+            speed.line(&now, Some(11 * 1024)),
+            "12,345 rows, 1,000 rows/s, 1.00 KiB/s, 2 rejected, 10 seconds left"
+        );
+    }
+
+    #[test]
+    fn a_rate_is_never_negative_and_dies_down_when_nothing_moves() {
+        let mut speed = Speed::new(1);
+        speed.update(&snapshot(100, 100));
+        std::thread::sleep(Duration::from_millis(5));
+        speed.update(&snapshot(200, 200));
+        let moving = speed.rows;
+        assert!(moving > 0.0);
+        std::thread::sleep(Duration::from_millis(5));
+        speed.update(&snapshot(200, 200));
+        assert!((0.0..moving).contains(&speed.rows));
+    }
+
+    #[test]
+    fn dropping_it_ends_its_thread() {
+        let live = Arc::new(Live::new(Instant::now(), 1));
+        let progress = Progress::start(Mode::Lines, Arc::clone(&live), vec!["n1".into()], None);
+        drop(progress);
+        assert_eq!(Arc::strong_count(&live), 1);
+    }
+}

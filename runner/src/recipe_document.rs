@@ -1,0 +1,185 @@
+//! A recipe as it may be typed: every key with its meaning, from which the reference, the JSON schema and the
+//! list of known keys are made.
+//!
+//! Must not know: how a recipe is read. [`crate::recipe`] holds what it means.
+
+use std::collections::BTreeMap;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value};
+
+use crate::recipe_run::RunSettings;
+use crate::schema::{Scalar, Type};
+use crate::{copy, source, transform};
+
+/// What is moved where, and what happens to it on the way.
+#[derive(JsonSchema)]
+#[schemars(title = "A recipe of etl", deny_unknown_fields)]
+pub struct Document {
+    /// The recipe's name in the ledger: the same command with the same name continues the load. Letters,
+    /// digits, `-`, `_` and `.`, at most 100 bytes.
+    #[schemars(length(min = 1, max = 100), pattern("^[A-Za-z0-9._-]+$"), example = &"flights")]
+    pub name: String,
+    /// What the rows are read from.
+    #[serde(default)]
+    pub source: SourceKeys,
+    /// Where the rows go: one of the two. Without any, files in `etl-out/NAME` beside the recipe.
+    #[serde(default)]
+    pub target: TargetKeys,
+    /// The limits of modules: what one may use before it is stopped.
+    #[serde(default)]
+    pub transform: transform::Settings,
+    /// How much at once, how much in one transaction, and how many bad rows are too many.
+    #[serde(default)]
+    pub run: RunSettings,
+    /// The tables to load, one `[[tables]]` each.
+    #[schemars(length(min = 1))]
+    pub tables: Vec<TableKeys>,
+}
+
+/// What the rows are read from.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourceKeys {
+    /// How the CSV files are written.
+    pub csv: source::csv::Settings,
+}
+
+/// Where the rows go.
+#[derive(Default, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TargetKeys {
+    /// PostgreSQL, or a database that speaks like it.
+    pub postgres: copy::postgres::Settings,
+    /// Files instead of a database: the same path without a server, one CSV file for each split.
+    pub files: copy::files::Settings,
+}
+
+/// One table.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct TableKeys {
+    /// The file or files with its rows: a path or a glob, relative to the recipe's folder, or `-` for standard
+    /// input.
+    #[schemars(length(min = 1), example = &"data/flights-*.csv")]
+    pub from: String,
+    /// The target table, with its schema: `public.flights`. For the files target, the name of the files.
+    #[schemars(length(min = 1), example = &"public.flights")]
+    pub into: String,
+    /// Types of columns, where they are to be more than text: a column that is not named here stays text, which
+    /// loads into a column of any type (the server parses it).
+    #[serde(default)]
+    #[schemars(schema_with = "types_of_columns", example = one("year", "int32"))]
+    pub types: BTreeMap<String, String>,
+    /// What happens to each row, in this order. Each step is one of `drop`, `rename`, `constant` or `module`.
+    pub transforms: Option<Vec<StepKeys>>,
+    /// Loads an UNLOGGED table although it loses its rows when the server crashes; the ledger is then UNLOGGED
+    /// as well.
+    #[serde(default)]
+    pub allow_unlogged: bool,
+}
+
+/// One step: exactly one of its four kinds.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct StepKeys {
+    /// Columns that go no further.
+    #[schemars(example = &["hour", "minute"])]
+    pub drop: Option<Vec<String>>,
+    /// New names of columns: `old = "new"`.
+    #[schemars(example = one("dest", "destination"))]
+    pub rename: Option<BTreeMap<String, String>>,
+    /// New columns with the same value in every row. Text becomes `text`, a whole number `int64`, another number
+    /// `float64`, `true` and `false` `boolean`; a date, a time, or a date with a time become `date`, `time` and
+    /// `timestamp` (UTC where no offset is written).
+    #[serde(default)]
+    #[schemars(schema_with = "constants", example = one("source", "nyc"))]
+    pub constant: Option<BTreeMap<String, Value>>,
+    /// The file of a WebAssembly module, relative to the recipe's folder.
+    #[schemars(example = &"flights.wasm")]
+    pub module: Option<String>,
+    /// Options of the module, which says what it takes. A text is handed over as it is, anything else as JSON.
+    #[serde(default)]
+    #[schemars(schema_with = "options", example = one("cancelled", "flag"))]
+    pub options: Option<BTreeMap<String, Value>>,
+}
+
+/// A table with one key, for examples.
+fn one(key: &str, value: &str) -> Value {
+    [(key, value)].into_iter().collect()
+}
+
+fn types_of_columns(_: &mut SchemaGenerator) -> Schema {
+    let scalars = Scalar::ALL.into_iter().flat_map(|s| [Type::of(s), Type::array_of(s)]);
+    let names: Vec<String> = scalars.map(|ty| ty.to_string()).collect();
+    json_schema!({ "type": "object", "additionalProperties": { "type": "string", "enum": names } })
+}
+
+fn constants(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } })
+}
+
+fn options(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "additionalProperties": true })
+}
+
+/// The JSON schema of a recipe, in one piece.
+pub(crate) fn schema() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<Document>().to_value();
+    tidy(&mut schema);
+    if let Some(step) = schema.pointer_mut("/properties/tables/items/properties/transforms/items") {
+        let kinds = ["drop", "rename", "constant", "module"].map(|kind| json_schema!({ "required": [kind] }));
+        step["oneOf"] = kinds.into_iter().map(Schema::to_value).collect();
+    }
+    schema
+}
+
+/// Takes away what only says that nothing is said: defaults that are empty, defaults of whole sections, and
+/// null, which TOML has not.
+fn tidy(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            if map.contains_key("properties") || map.get("default").is_some_and(is_empty) {
+                map.remove("default");
+            }
+            if let Some(Value::Array(types)) = map.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    map["type"] = only.clone();
+                }
+            }
+            map.values_mut().for_each(tidy);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        _ => {}
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(Map::is_empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_knows_every_section_and_refuses_other_keys() {
+        let schema = schema();
+        for path in ["", "/properties/source", "/properties/run", "/properties/tables/items"] {
+            let section = schema.pointer(path).unwrap();
+            assert_eq!(section["additionalProperties"], Value::Bool(false), "{path}");
+        }
+        assert!(schema.pointer("/properties/source/properties/csv/properties/null").is_some());
+        assert_eq!(schema["required"], serde_json::json!(["name", "tables"]));
+    }
+
+    #[test]
+    fn a_type_of_a_column_is_one_of_all_types() {
+        let schema = schema();
+        let types = &schema["properties"]["tables"]["items"]["properties"]["types"]["additionalProperties"];
+        assert_eq!(types["enum"].as_array().unwrap().len(), 32);
+    }
+}

@@ -1,0 +1,89 @@
+//! What of a recipe decides which rows a table gets: what a later run is compared with.
+//!
+//! Must not know: modules' bytes, which the chain knows, and where the comparison is kept.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::recipe::{Recipe, Table};
+use crate::transform::{Constant, Step};
+
+/// Keys of `[transform]` that decide when a module is stopped and what it may log, but never a row. A key that is
+/// not here counts: a refusal too many is better than other rows in the same table.
+const NO_SHAPE: [&str; 6] = ["memory", "call_timeout", "stack", "table_elements", "log_lines", "cache"];
+
+/// See [`Recipe::shaping`].
+pub(crate) fn shaping(recipe: &Recipe, table: &Table) -> Vec<(String, String)> {
+    let mut parts = different("source.csv", &recipe.source.csv, &Default::default(), &[]);
+    parts.extend(different("transform", &recipe.transform, &Default::default(), &NO_SHAPE));
+    parts.extend(table.types.iter().map(|(column, ty)| (format!("types.{column}"), ty.to_string())));
+    let steps = table.transforms.iter().enumerate();
+    parts.extend(steps.map(|(at, step)| (format!("transforms[{at}]"), step_in_words(step))));
+    parts
+}
+
+/// The settings that are not as by default.
+fn different<T: Serialize>(
+    section: &str,
+    settings: &T,
+    default: &T,
+    except: &[&str],
+) -> Vec<(String, String)> {
+    let (settings, default) = (object(settings), object(default));
+    let settings = settings.into_iter().filter(|(key, value)| default.get(key) != Some(value));
+    let settings = settings.filter(|(key, _)| !except.contains(&key.as_str()));
+    settings.map(|(key, value)| (format!("{section}.{key}"), value.to_string())).collect()
+}
+
+fn object<T: Serialize>(settings: &T) -> serde_json::Map<String, Value> {
+    match serde_json::to_value(settings) {
+        Ok(Value::Object(object)) => object,
+        _ => serde_json::Map::new(),
+    }
+}
+
+/// A step as in a recipe, but without a module's path: the same bytes elsewhere make the same rows.
+fn step_in_words(step: &Step) -> String {
+    let text = |text: &String| Value::from(text.as_str()).to_string();
+    match step {
+        Step::Drop(columns) => format!("drop {}", list(columns.iter().map(text))),
+        Step::Rename(names) => {
+            format!(
+                "rename {}",
+                list(names.iter().map(|(old, new)| format!("{} = {}", text(old), text(new))))
+            )
+        }
+        Step::Constant(columns) => {
+            let columns = columns.iter().map(|(name, value)| format!("{} = {}", text(name), constant(value)));
+            format!("constant {}", list(columns))
+        }
+        Step::Module { options, .. } => {
+            let options = options.iter().map(|(name, value)| format!("{} = {}", text(name), text(value)));
+            format!("module {}", list(options))
+        }
+    }
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    let mut text = String::from("{");
+    for (at, item) in items.enumerate() {
+        let comma = if at == 0 { " " } else { ", " };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{comma}{item}");
+    }
+    text + " }"
+}
+
+fn constant(value: &Constant) -> String {
+    match value {
+        Constant::Boolean(value) => format!("boolean {value}"),
+        Constant::Int64(value) => format!("int64 {value}"),
+        Constant::Float64(value) => format!("float64 {value}"),
+        Constant::Text(value) => format!("text {}", Value::from(value.as_str())),
+        Constant::Date(days) => format!("date {days} days"),
+        Constant::Time(micros) => format!("time {micros} us"),
+        Constant::Timestamp(micros) => format!("timestamp {micros} us"),
+    }
+}

@@ -1,0 +1,225 @@
+//! The tables of a recipe, from TOML.
+//!
+//! Must not know: unknown keys and values where a table belongs, which were told of before.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::recipe_error::{Diagnosis, nearest};
+use crate::recipe_keys::kind;
+use crate::recipe_lines::join;
+use crate::recipe_steps::{entries, step, text};
+use crate::schema::{Scalar, Type};
+use crate::transform::Step;
+
+/// One table: where its rows come from, what happens to them, where they go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// A path, a glob, or `-`, as typed: relative to the recipe's folder.
+    pub from: String,
+    /// The target table, as typed.
+    pub into: String,
+    /// Columns that are more than text.
+    pub types: BTreeMap<String, Type>,
+    /// The chain. Modules' paths are absolute, or relative to the working directory.
+    pub transforms: Vec<Step>,
+    /// Whether the target may be an UNLOGGED table.
+    pub allow_unlogged: bool,
+}
+
+/// The most tables of one recipe.
+const MAX_TABLES: usize = 1000;
+/// The longest name of a table, in bytes: two quoted names of 63 bytes, at most.
+const MAX_INTO_BYTES: usize = 260;
+
+/// All tables. One that is not right is left out and told of.
+pub(crate) fn tables(diagnosis: &mut Diagnosis, root: &DeTable<'_>, base: &Path) -> Vec<Table> {
+    let Some(value) = root.get("tables") else {
+        diagnosis.wrong("tables", "there is no table: add [[tables]] with `from` and `into`");
+        return Vec::new();
+    };
+    let DeValue::Array(items) = value.get_ref() else { return Vec::new() };
+    if items.is_empty() || items.len() > MAX_TABLES {
+        diagnosis.wrong("tables", format!("must be 1 to {MAX_TABLES} tables, found {}", items.len()));
+        return Vec::new();
+    }
+    let mut seen = BTreeMap::new();
+    let mut tables = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let path = format!("tables[{at}]");
+        let DeValue::Table(item) = item.get_ref() else { continue };
+        let Some(table) = table(diagnosis, item, &path, base) else { continue };
+        if let Some(first) = seen.insert(table.into.clone(), at) {
+            let line = diagnosis.lines.line_of(&format!("tables[{first}].into"));
+            let line = line.map_or(String::new(), |line| format!(" in line {line}"));
+            let what = format!(
+                "another table goes into the same target{line}: use a glob in `from`, or two recipes"
+            );
+            diagnosis.wrong(&join(&path, "into"), what);
+        }
+        tables.push(table);
+    }
+    tables
+}
+
+fn table(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str, base: &Path) -> Option<Table> {
+    let from = required(diagnosis, table, path, "from");
+    let into = required(diagnosis, table, path, "into");
+    if let Some(into) = &into {
+        check_into(diagnosis, &join(path, "into"), into);
+    }
+    let types = table.get("types").map(|value| types(diagnosis, value.get_ref(), &join(path, "types")));
+    let steps = table.get("transforms").map(|value| {
+        let path = join(path, "transforms");
+        let DeValue::Array(items) = value.get_ref() else { return Vec::new() };
+        let items = items.iter().enumerate();
+        items
+            .filter_map(|(at, item)| step(diagnosis, item.get_ref(), &format!("{path}[{at}]"), base))
+            .collect()
+    });
+    let unlogged = table.get("allow_unlogged").map(|value| match value.get_ref() {
+        DeValue::Boolean(yes) => *yes,
+        other => {
+            diagnosis.wrong(
+                &join(path, "allow_unlogged"),
+                format!("must be true or false, found {}", kind(other)),
+            );
+            false
+        }
+    });
+    Some(Table {
+        from: from?,
+        into: into?,
+        types: types.unwrap_or_default(),
+        transforms: steps.unwrap_or_default(),
+        allow_unlogged: unlogged.unwrap_or_default(),
+    })
+}
+
+/// Tells of a target table that no database can have.
+pub(crate) fn check_into(diagnosis: &mut Diagnosis, path: &str, into: &str) {
+    if into.len() > MAX_INTO_BYTES || into.chars().any(char::is_control) {
+        let what =
+            format!("must be a table's name of at most {MAX_INTO_BYTES} bytes, without control characters");
+        diagnosis.wrong(path, what);
+    }
+}
+
+fn required(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str, key: &str) -> Option<String> {
+    let Some(value) = table.get(key) else {
+        diagnosis.wrong(&join(path, key), "is missing");
+        return None;
+    };
+    text(diagnosis, value.get_ref(), &join(path, key))
+}
+
+fn types(diagnosis: &mut Diagnosis, value: &DeValue<'_>, path: &str) -> BTreeMap<String, Type> {
+    let mut types = BTreeMap::new();
+    for (column, value) in entries(diagnosis, value, path) {
+        let path = join(path, column.get_ref());
+        let Some(name) = text(diagnosis, value.get_ref(), &path) else { continue };
+        match name.parse::<Type>() {
+            Ok(ty) => drop(types.insert(column.get_ref().to_string(), ty)),
+            Err(_) => diagnosis.wrong(&path, unknown_type(&name)),
+        }
+    }
+    types
+}
+
+fn unknown_type(name: &str) -> String {
+    let scalar = name.strip_suffix("[]").unwrap_or(name);
+    let names = Scalar::ALL.map(Scalar::name);
+    match common_name(scalar).or_else(|| nearest(scalar, names)) {
+        Some(near) => format!("unknown type, did you mean `{near}{}`?", &name[scalar.len()..]),
+        None => format!("unknown type: use one of {}, or one of these with [] behind it", names.join(", ")),
+    }
+}
+
+/// Our name for a type that elsewhere has another one.
+fn common_name(name: &str) -> Option<&'static str> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "bool" => "boolean",
+        "smallint" | "short" | "int2" => "int16",
+        "int" | "integer" | "int4" => "int32",
+        "bigint" | "long" | "int8" => "int64",
+        "real" | "float" | "float4" => "float32",
+        "double" | "double precision" | "float8" => "float64",
+        "decimal" => "numeric",
+        "string" | "varchar" | "char" | "str" => "text",
+        "bytea" | "blob" | "binary" => "bytes",
+        "timestamptz" | "datetime" => "timestamp",
+        "jsonb" => "json",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe_lines::Lines;
+    use crate::schema::Type;
+
+    fn read(text: &str) -> (Vec<Table>, Vec<String>) {
+        let root = DeTable::parse(text).unwrap();
+        let mut diagnosis = Diagnosis::new(Some("r.toml".as_ref()));
+        diagnosis.lines = Lines::of(text, root.get_ref());
+        let tables = tables(&mut diagnosis, root.get_ref(), "/base".as_ref());
+        (tables, diagnosis.problems.iter().map(ToString::to_string).collect())
+    }
+
+    fn problems(lines: &str) -> Vec<String> {
+        read(&format!("[[tables]]\nfrom = 'a'\ninto = 't'\n{lines}\n")).1
+    }
+
+    #[test]
+    fn a_recipe_without_tables_is_refused() {
+        assert_eq!(
+            read("").1,
+            ["r.toml: `tables`: there is no table: add [[tables]] with `from` and `into`"]
+        );
+        assert_eq!(read("tables = []").1, ["r.toml:1:1: `tables`: must be 1 to 1000 tables, found 0"]);
+    }
+
+    #[test]
+    fn two_tables_into_the_same_target_are_refused_with_both_lines() {
+        let text = "[[tables]]\nfrom = 'a'\ninto = 't'\n[[tables]]\nfrom = 'b'\ninto = 't'\n";
+        let expected = "r.toml:6:1: `tables[1].into`: another table goes into the same target in line 3: use a glob \
+                        in `from`, or two recipes";
+        assert_eq!(read(text).1, [expected]);
+        assert_eq!(read(&text.replacen("'t'", "'u'", 1)).1, Vec::<String>::new());
+    }
+
+    #[test]
+    fn from_and_into_are_required_and_text() {
+        let text = "[[tables]]\nfrom = 5\n[[tables]]\ninto = ''\nfrom = 'a'\n";
+        assert_eq!(
+            read(text).1,
+            [
+                "r.toml:2:1: `tables[0].from`: must be text, found a whole number",
+                "r.toml:1:1: `tables[0].into`: is missing",
+                "r.toml:4:1: `tables[1].into`: must not be empty",
+            ]
+        );
+        assert!(problems("allow_unlogged = 'yes'")[0].ends_with("must be true or false, found text"));
+    }
+
+    #[test]
+    fn types_are_ours_and_the_names_of_others_lead_to_them() {
+        let (tables, problems) = read(
+            "[[tables]]\nfrom = 'a'\ninto = 't'\nallow_unlogged = true\n[tables.types]\na = 'int32'\n'b c' = 'text[]'\n",
+        );
+        assert_eq!(problems, Vec::<String>::new());
+        assert!(tables[0].allow_unlogged);
+        assert_eq!(tables[0].types["b c"], Type::array_of(Scalar::Text));
+        for (name, near) in
+            [("int", "int32"), ("bigint[]", "int64[]"), ("tsxt", "text"), ("Numeric", "numeric")]
+        {
+            let expected = format!("r.toml:4:11: `tables[0].types.a`: unknown type, did you mean `{near}`?");
+            assert_eq!(self::problems(&format!("types = {{ a = '{name}' }}")), [expected]);
+        }
+        let problems = self::problems("types = { a = 'polygon' }");
+        assert!(problems[0].contains("unknown type: use one of boolean, int16"), "{problems:?}");
+    }
+}

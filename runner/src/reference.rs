@@ -1,0 +1,375 @@
+//! The recipe's reference (`docs/recipe.md`) and its JSON schema (`docs/recipe.schema.json`), made from the
+//! doc comments of the settings. Its test compares the files with what is made here.
+
+use serde_json::Value;
+
+use crate::recipe_document::schema;
+use crate::recipe_layers::SECTIONS;
+use crate::recipe_lines::join;
+
+const INTRODUCTION: &str = r#"# The recipe
+
+A recipe says what is moved where, and what happens to it on the way: a TOML file, kept in git beside its modules.
+`etl run recipe.toml` loads, or continues; `etl check recipe.toml` finds every problem before a row moves. This page
+is made from the program's source. [`recipe.schema.json`](recipe.schema.json) lets editors complete and check a
+recipe: put `#:schema docs/recipe.schema.json` (a path or an address) on its first line.
+
+- **Layers.** A setting comes from its default, the recipe, the environment or a flag; the later one wins. The
+  variable of `run.streams` is `ETL_RUN__STREAMS`: `ETL_`, then the key in capitals with `__` between its parts. Its
+  value is written as in the recipe, but text needs no quotes. Tables come from the recipe only.
+- **Paths** start from the recipe's folder, those of flags from the folder that the command runs in.
+- **Sizes** are a whole number with `B`, `KiB`, `MiB` or `GiB` (`"64 MiB"`), **spans** of time one with `ms`, `s`,
+  `min` or `h` (`"10 s"`).
+- **Secrets** have no place in a recipe or a flag, and are refused there: use `PGPASSWORD`, a `.pgpass` file or
+  `ETL_TARGET__POSTGRES__URL`.
+- **Unknown keys** are refused, with their line and the nearest key that is known.
+- **Without a recipe:** `etl run --from data.csv --to postgres://host/db --into public.t --transform map.wasm`. The
+  load's name in the ledger is then made from the target table and the source's path, unless `--name` gives one.
+"#;
+
+const EXAMPLE_INTRODUCTION: &str = "
+## Every key
+
+A recipe with all keys. What begins with `#` directly in front of a key is the default, or an example where that is
+nothing.
+";
+
+/// Examples of keys whose default shows nothing.
+const EXAMPLES: [(&str, &str); 4] = [
+    ("source.csv.null", r#"["NA"]"#),
+    ("source.csv.escape", r#""\\""#),
+    ("target.postgres.url", r#""postgres://etl@127.0.0.1,127.0.0.2,127.0.0.3/etl?sslmode=verify-full""#),
+    ("target.files.dir", r#""out""#),
+];
+
+/// `docs/recipe.md`.
+pub fn page() -> String {
+    let schema = schema();
+    let mut page = String::from(INTRODUCTION);
+    page += EXAMPLE_INTRODUCTION;
+    page += "\n```toml\n";
+    page += &recipe(&schema);
+    page += "```\n";
+    section(&mut page, "", &schema);
+    page
+}
+
+/// `docs/recipe.schema.json`.
+pub fn json_schema() -> String {
+    format!("{:#}\n", schema())
+}
+
+/// A recipe with every key: a comment from its description, and its default behind a `#`.
+pub fn default_recipe() -> String {
+    recipe(&schema())
+}
+
+/// A key of a section, and what it holds.
+type Key<'a> = (&'a String, &'a Value);
+
+/// The keys of a table; of its items, where it is a list of tables.
+fn properties(schema: &Value) -> impl Iterator<Item = Key<'_>> {
+    let own = schema.get("properties").or_else(|| schema.get("items")?.get("properties"));
+    own.and_then(Value::as_object).into_iter().flatten()
+}
+
+fn is_section(schema: &Value) -> bool {
+    properties(schema).next().is_some()
+}
+
+/// What the doc comment says, without its line breaks.
+fn description(schema: &Value) -> String {
+    let text = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    let paragraphs =
+        text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    paragraphs.collect::<Vec<_>>().join("\n\n")
+}
+
+/// The section's heading, its keys, and then the sections in it.
+fn section(page: &mut String, path: &str, schema: &Value) {
+    let keys: Vec<Key<'_>> = properties(schema).filter(|(_, key)| !is_section(key)).collect();
+    let text = description(schema);
+    let heading = heading(path, schema);
+    if !path.is_empty() && (!keys.is_empty() || properties(schema).count() > 1) {
+        *page += &format!("\n## {heading}\n\n{text}\n");
+    } else if path.is_empty() {
+        *page += "\n## At the top\n";
+    }
+    for (name, key) in keys {
+        let required = required(schema, name);
+        *page += &entry(path, name, key, required);
+    }
+    for (name, inner) in properties(schema).filter(|(_, key)| is_section(key)) {
+        section(page, &join(path, name), inner);
+    }
+}
+
+fn heading(path: &str, schema: &Value) -> String {
+    match path {
+        "tables.transforms" => "Steps: `transforms = [ … ]`".into(),
+        _ if schema.get("items").is_some() => format!("`[[{path}]]`"),
+        _ => format!("`[{path}]`"),
+    }
+}
+
+fn required(section: &Value, name: &str) -> bool {
+    let section = section.get("items").unwrap_or(section);
+    let names = section.get("required").and_then(Value::as_array);
+    names.is_some_and(|names| names.iter().any(|required| required == name))
+}
+
+/// One key: its name, type, default, variable, description and an example.
+fn entry(section: &str, name: &str, key: &Value, required: bool) -> String {
+    let default = match key.get("default") {
+        _ if required => "required".to_owned(),
+        Some(default) => format!("default `{}`", toml(default)),
+        None => "no default".to_owned(),
+    };
+    let path = join(section, name);
+    let root = path.split('.').next().unwrap_or_default();
+    let variable = if SECTIONS.contains(&root) {
+        format!(" · `ETL_{}`", path.to_ascii_uppercase().replace('.', "__"))
+    } else {
+        String::new()
+    };
+    let text = description(key);
+    let example = assignment(name, &example(&path, key));
+    format!(
+        "\n### `{name}`\n\n{} · {default}{variable}\n\n{text}\n\n```toml\n{example}\n```\n",
+        type_name(key)
+    )
+}
+
+/// An example, the default, or something of the right type.
+fn example(path: &str, key: &Value) -> Value {
+    let ours = EXAMPLES.iter().find(|(known, _)| *known == path);
+    let ours = ours.and_then(|(_, json)| serde_json::from_str(json).ok());
+    let given = ours.or_else(|| key.get("examples")?.get(0).cloned());
+    if let Some(value) = given.or_else(|| key.get("default").cloned()) {
+        return value;
+    }
+    if let Some(word) = words(key).first() {
+        return Value::from(word.as_str());
+    }
+    match types(key).first().copied() {
+        Some("integer" | "number") => key.get("minimum").cloned().unwrap_or(1.into()),
+        Some("boolean") => true.into(),
+        Some("array") => Value::Array(Vec::new()),
+        Some("object") => Value::Object(Default::default()),
+        _ => Value::from("…"),
+    }
+}
+
+fn default_or_example(path: &str, key: &Value) -> Value {
+    let default = key.get("default").filter(|default| default.as_str() != Some(""));
+    default.cloned().unwrap_or_else(|| example(path, key))
+}
+
+/// The types that a value may have, through alternatives.
+fn types(key: &Value) -> Vec<&str> {
+    let own = match key.get("type") {
+        Some(Value::String(name)) => vec![name.as_str()],
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => alternatives(key).iter().flat_map(types).collect(),
+    };
+    let mut all = Vec::new();
+    for name in own {
+        if name != "null" && !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all
+}
+
+fn alternatives(key: &Value) -> &[Value] {
+    let all = ["anyOf", "oneOf"].iter().find_map(|name| key.get(*name)?.as_array());
+    all.map_or(&[], Vec::as_slice)
+}
+
+/// The words that a value may be, if it is one of a few.
+fn words(key: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    match key.get("enum").and_then(Value::as_array) {
+        Some(words) => words.iter().filter_map(text).collect(),
+        None => {
+            let one = key.get("const").and_then(text);
+            one.into_iter().chain(alternatives(key).iter().flat_map(words)).collect()
+        }
+    }
+}
+
+fn type_name(key: &Value) -> String {
+    match key.get("format").and_then(Value::as_str) {
+        Some("size") => return "size".into(),
+        Some("span") => return "span".into(),
+        _ => {}
+    }
+    let words = words(key);
+    if !words.is_empty() {
+        let words: Vec<_> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
+        return format!("one of {}", words.join(", "));
+    }
+    let names = types(key).into_iter().map(|name| match name {
+        "string" => "text".to_owned(),
+        "integer" => "whole number".into(),
+        "boolean" => "true or false".into(),
+        "array" => format!("list of {}", key.get("items").map_or("values".into(), type_name)),
+        "object" => {
+            format!("table of {}", key.get("additionalProperties").map_or("values".into(), values_of))
+        }
+        other => other.to_owned(),
+    });
+    names.collect::<Vec<_>>().join(" or ")
+}
+
+/// The many types of columns are told in the text, and any value is only that.
+fn values_of(schema: &Value) -> String {
+    if words(schema).is_empty() && !types(schema).is_empty() { type_name(schema) } else { "values".into() }
+}
+
+/// A value as TOML.
+fn toml(value: &Value) -> String {
+    match value {
+        Value::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        Value::Object(table) if table.is_empty() => "{}".into(),
+        Value::Object(table) => {
+            let pairs: Vec<_> = table.iter().map(|(key, value)| assignment(key, value)).collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn assignment(key: &str, value: &Value) -> String {
+    format!("{} = {}", join("", key), toml(value))
+}
+
+fn recipe(schema: &Value) -> String {
+    let mut text = String::new();
+    recipe_section(&mut text, "", schema);
+    text
+}
+
+fn recipe_section(text: &mut String, path: &str, schema: &Value) {
+    let keys: Vec<Key<'_>> = properties(schema).filter(|(_, key)| !is_section(key)).collect();
+    if path == "tables.transforms" {
+        return recipe_steps(text, schema, &keys);
+    }
+    if !path.is_empty() && !keys.is_empty() {
+        let alternative = if path == "target.files" { "#" } else { "" };
+        *text += &format!("\n{}", comment(&description(schema), "# "));
+        let (open, close) = if schema.get("items").is_some() { ("[[", "]]") } else { ("[", "]") };
+        *text += &format!("{alternative}{open}{path}{close}\n");
+    }
+    for (name, key) in keys {
+        let mark = if required(schema, name) { "" } else { "#" };
+        *text += &comment(&description(key), "# ");
+        *text += &format!("{mark}{}\n", assignment(name, &default_or_example(&join(path, name), key)));
+    }
+    for (name, inner) in properties(schema).filter(|(_, key)| is_section(key)) {
+        recipe_section(text, &join(path, name), inner);
+    }
+}
+
+/// A list with one step of each kind.
+fn recipe_steps(text: &mut String, schema: &Value, keys: &[Key<'_>]) {
+    *text += &comment(&description(schema), "# ");
+    *text += "#transforms = [\n";
+    for (name, key) in keys.iter().filter(|(name, _)| *name != "options") {
+        *text += &comment(&description(key), "#  # ");
+        let options = keys.iter().find(|(other, _)| *name == "module" && *other == "options");
+        let options = options.map(|(name, key)| format!(", {}", assignment(name, &example("", key))));
+        *text +=
+            &format!("#  {{ {}{} }},\n", assignment(name, &example("", key)), options.unwrap_or_default());
+    }
+    *text += "#]\n";
+}
+
+/// Text as comments of a bounded width.
+fn comment(text: &str, mark: &str) -> String {
+    const WIDTH: usize = 110;
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && mark.len() + lines[last].len() + word.len() >= WIDTH {
+            lines.push(word.to_owned());
+        } else {
+            let space = if lines[last].is_empty() { "" } else { " " };
+            lines[last] = format!("{}{space}{word}", lines[last]);
+        }
+    }
+    lines.into_iter().filter(|line| !line.is_empty()).map(|line| format!("{mark}{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::recipe::{Flags, Recipe};
+    use crate::recipe_keys::Keys;
+
+    fn committed(name: &str, made: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+        if std::env::var_os("ETL_BLESS").is_some() {
+            std::fs::write(&path, made).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == made, "docs/{name} is old: run `ETL_BLESS=1 cargo test -p etl reference`");
+    }
+
+    #[test]
+    fn the_committed_reference_is_what_the_doc_comments_say() {
+        committed("recipe.md", &page());
+    }
+
+    #[test]
+    fn the_committed_json_schema_is_that_of_the_settings() {
+        committed("recipe.schema.json", &json_schema());
+    }
+
+    #[test]
+    fn every_setting_has_a_description_and_is_on_the_page() {
+        fn look(path: &str, schema: &Value, page: &str) {
+            for (name, key) in properties(schema) {
+                let path = join(path, name);
+                assert!(!description(key).is_empty(), "{path} has no doc comment");
+                assert!(is_section(key) || page.contains(&format!("### `{name}`")), "{path}");
+                look(&path, key, page);
+            }
+        }
+        look("", &schema(), &page());
+        for path in crate::recipe_layers::settings(&Keys::known()) {
+            let variable = format!("`ETL_{}`", path.to_ascii_uppercase().replace('.', "__"));
+            assert!(page().contains(&variable), "{variable}");
+        }
+    }
+
+    fn parse(text: &str) -> Recipe {
+        let recipe = Recipe::parse(text.as_bytes(), "r.toml".as_ref(), "/r".as_ref(), [], &Flags::default());
+        recipe.unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+
+    #[test]
+    fn the_recipe_with_every_key_is_one_that_says_nothing_but_the_defaults() {
+        let recipe = parse(&default_recipe());
+        assert_eq!(recipe.run, Default::default());
+        assert!(recipe.shaping(&recipe.tables[0]).is_empty());
+    }
+
+    #[test]
+    fn every_key_in_it_may_be_uncommented() {
+        let text = default_recipe();
+        let lines = text.lines().map(|line| match line.strip_prefix('#') {
+            Some(key) if !key.starts_with(" ") || key.starts_with("  ") => key,
+            _ => line,
+        });
+        // Keys and sections that exclude others stay as they are.
+        let lines = lines.filter(|line| {
+            !["max_rejects_percent", "[target.files]", "dir ="].iter().any(|key| line.starts_with(key))
+        });
+        let recipe = parse(&lines.collect::<Vec<_>>().join("\n"));
+        assert_eq!(recipe.tables[0].transforms.len(), 4);
+        assert_eq!(recipe.tables[0].types.len(), 1);
+    }
+}

@@ -1,0 +1,53 @@
+# What the scripts share. Sourced, never run. Set-up steps say what they install and install only what is missing.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CACHE=${ETL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/etl}
+# Build caches live outside the checkout: a fresh clone does not compile the dependencies again.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+mkdir -p "$CACHE"
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else die "'$*' needs root and there is no sudo: run it yourself, then try again"; fi
+}
+
+# Installs Debian packages; the first argument says what for.
+apt_install() {
+  local why=$1; shift
+  command -v apt-get >/dev/null || die "$why: install the equivalent of the Debian packages '$*', then try again"
+  say "$why: installing Debian packages $*"
+  if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >"$CACHE/apt.log" 2>&1; then
+    as_root apt-get update >>"$CACHE/apt.log" 2>&1 || true
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >>"$CACHE/apt.log" 2>&1 ||
+      { tail -20 "$CACHE/apt.log" >&2; die "apt-get install $* failed (whole log: $CACHE/apt.log)"; }
+  fi
+}
+
+# The folder of PostgreSQL's server programs, newest first.
+postgres_bin() {
+  local found
+  found=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -t/ -k5 -n -r | while read -r dir; do
+    [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ] && { echo "$dir"; break; }; done)
+  if [ -z "$found" ] && command -v initdb >/dev/null && command -v postgres >/dev/null; then
+    found=$(dirname "$(readlink -f "$(command -v initdb)")")
+  fi
+  [ -n "$found" ] && echo "$found"
+}
+
+need_postgres() {
+  postgres_bin >/dev/null && command -v psql >/dev/null && return
+  # Debian would make and start a cluster of its own on the default port: not wanted here.
+  as_root mkdir -p /etc/postgresql-common
+  [ -e /etc/postgresql-common/createcluster.conf ] ||
+    echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+  apt_install "PostgreSQL server and psql" postgresql postgresql-client
+}
+
+need_rust() { command -v cargo >/dev/null || die "no cargo: install Rust (rustup.rs), then try again"; }
+
+need_cc() { command -v cc >/dev/null || apt_install "a C compiler and linker for Rust crates" gcc libc6-dev; }

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# A real PostgreSQL of our own on a free loopback port, reachable on 127.0.0.1, .2 and .3 as three nodes.
+# As root it runs as an unprivileged user, because PostgreSQL refuses root. Data: a folder under /var/tmp.
+#
+#   tests/postgres.sh start NAME    start it, or say that it runs (NAME: demo, test, …)
+#   tests/postgres.sh env NAME      print the variables to connect with, for eval
+#   tests/postgres.sh stop NAME     stop it, keep its data
+#   tests/postgres.sh remove NAME   stop it and delete its data
+. "$(dirname "$0")/lib.sh"
+
+action=${1:-}; name=${2:-}
+case "$action:$name" in
+  start:?*|env:?*|stop:?*|remove:?*) ;;
+  *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
+case "$name" in *[!a-z0-9-]*) die "a name has letters, digits and -: '$name'" ;; esac
+HOSTS=127.0.0.1,127.0.0.2,127.0.0.3
+STATE=$CACHE/postgres-$name      # two lines: the data's folder, the port
+dir=''; port=''
+if [ -f "$STATE" ]; then { read -r dir; read -r port; } <"$STATE"; fi
+
+# Runs a server program as a user that PostgreSQL accepts, with a clean environment.
+server_user() { if id postgres >/dev/null 2>&1; then echo postgres; else echo nobody; fi; }
+unprivileged() {
+  if [ "$(id -u)" = 0 ]; then (cd / && exec runuser -u "$(server_user)" -- "$@"); else "$@"; fi
+}
+running() { [ -n "$dir" ] && [ -d "$dir/data" ] && unprivileged "$(postgres_bin)/pg_ctl" -D "$dir/data" status >/dev/null 2>&1; }
+
+free_port() {
+  local try host
+  for try in $(seq 1 50); do
+    port=$((20000 + RANDOM % 12000))
+    for host in ${HOSTS//,/ }; do
+      (exec 3<>"/dev/tcp/$host/$port") 2>/dev/null && continue 2
+    done
+    return 0
+  done
+  die "no free port found"
+}
+
+make_cluster() {
+  dir=$(mktemp -d "/var/tmp/etl-postgres-$name.XXXXXX")
+  if [ "$(id -u)" = 0 ]; then chown "$(server_user)" "$dir"; fi
+  say "PostgreSQL '$name': making a database cluster in $dir"
+  unprivileged "$(postgres_bin)/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 -N >"$CACHE/initdb.log" 2>&1 ||
+    { cat "$CACHE/initdb.log" >&2; die "initdb failed"; }
+  # Throw-away data: no fsync, so that tests measure etl and not this disk.
+  cat <<CONF | unprivileged tee -a "$dir/data/postgresql.conf" >/dev/null
+listen_addresses = '$HOSTS'
+unix_socket_directories = ''
+max_connections = 300
+fsync = off
+full_page_writes = off
+shared_buffers = 256MB
+max_wal_size = 4GB
+wal_level = minimal
+max_wal_senders = 0
+CONF
+}
+
+start() {
+  if running; then return 0; fi
+  [ -n "$dir" ] && [ -d "$dir/data" ] || make_cluster
+  local try
+  for try in 1 2 3; do
+    free_port
+    if unprivileged "$(postgres_bin)/pg_ctl" -D "$dir/data" -l "$dir/log" -o "-p $port" -w -t 60 start >/dev/null 2>&1; then
+      printf '%s\n%s\n' "$dir" "$port" >"$STATE"
+      say "PostgreSQL '$name' runs on port $port of ${HOSTS//,/, }"
+      return
+    fi
+  done
+  tail -20 "$dir/log" >&2
+  die "PostgreSQL did not start (its log: $dir/log)"
+}
+
+stop() {
+  if running; then unprivileged "$(postgres_bin)/pg_ctl" -D "$dir/data" -m fast -w stop >/dev/null; say "PostgreSQL '$name' stopped"
+  else say "PostgreSQL '$name' does not run"; fi
+}
+
+need_postgres
+case "$action" in
+  start) start ;;
+  stop) stop ;;
+  remove) stop; case "$dir" in /var/tmp/etl-postgres-*) rm -rf "$dir" ;; esac; rm -f "$STATE" ;;
+  env)
+    running || die "PostgreSQL '$name' does not run: tests/postgres.sh start $name"
+    echo "export PGPORT=$port ETL_TEST_POSTGRES=postgres://postgres@127.0.0.1:$port/postgres" ;;
+esac

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Every test, from nothing: installs what is missing, starts a PostgreSQL, builds modules from source, then
+# formatting, lints, unit, property and end-to-end tests, SDKs, docs, licences.
+. "$(dirname "$0")/lib.sh"
+cd "$ROOT"
+
+need_rust; need_cc; need_postgres
+tests/postgres.sh start test
+eval "$(tests/postgres.sh env test)"
+trap 'tests/postgres.sh stop test' EXIT
+
+say "formatting"
+cargo fmt --all --check
+say "modules, built from source"
+tests/guests.sh
+say "lints"
+cargo clippy --locked --workspace --all-targets -- -D warnings
+say "tests"
+cargo test --locked --workspace
+say "the SDK for Rust, on this machine"
+(cd sdk/rust && cargo fmt --all --check && cargo test --locked --workspace)
+(cd examples/flights && cargo fmt --all --check && cargo test --locked)
+say "docs"
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --workspace --document-private-items
+say "every test passed"

@@ -199,6 +199,7 @@ pub(crate) fn chunk_of(from: u64, records: &[String], done: bool) -> Vec<Message
         rejects: Vec::new(),
         lines,
         source_bytes: rows * 10,
+        blank: 0,
         done,
     };
     vec![Message::Rows(Bytes::from(records.concat()), None), Message::End(Box::new(end))]
@@ -226,6 +227,7 @@ pub(crate) fn only_rejects(from: u64, originals: Vec<Original>, done: bool) -> M
         rejects: (from..).zip(originals).map(reject).collect(),
         lines: LineMap::default(),
         source_bytes: rows * 10,
+        blank: 0,
         done,
     }))
 }

@@ -2,7 +2,7 @@
 //! has constants without names, and a name is what people search for.
 
 /// The condition's name; of an unknown state the class's one.
-pub fn name(state: &str) -> &'static str {
+pub(super) fn name(state: &str) -> &'static str {
     let find =
         |state: &str| NAMES.binary_search_by(|(known, _)| (*known).cmp(state)).ok().map(|at| NAMES[at].1);
     find(state).or_else(|| find(&format!("{}000", state.get(..2)?))).unwrap_or("unknown_condition")

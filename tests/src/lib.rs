@@ -2,4 +2,5 @@
 
 pub mod generate;
 pub mod postgres;
+pub mod proxy;
 pub mod server;

@@ -7,7 +7,7 @@ use super::condition;
 use crate::copy::error::{Error, ServerError};
 
 /// What the driver's error means. `action` is what was being done: `COPY`, `COMMIT`, `claim`, …
-pub fn failure(action: &'static str, address: &str, error: &tokio_postgres::Error) -> Error {
+pub(super) fn failure(action: &'static str, address: &str, error: &tokio_postgres::Error) -> Error {
     let lost = |reason| Error::Lost { address: address.into(), action, reason };
     if let Some(db) = error.as_db_error() {
         let server = server_error(action, db);

@@ -109,6 +109,51 @@ impl Stream<'_> {
         }
         outcome
     }
+
+    /// What a chunk's failure means. `lines` are the chunk's, unless it was only being opened.
+    async fn explain(&self, refusal: Refusal, place: &Place, lines: Option<&LineMap>) -> Error {
+        let link = self.link;
+        let failed = match refusal {
+            Refusal::Wrong(error) => return error,
+            Refusal::Failed(failed) => failed,
+        };
+        let action = failed.step.action();
+        if lines.is_some() && ends_unknown(&failed.error, failed.step == Step::Commit) {
+            return match link.failure(action, &failed.error) {
+                Error::Lost { address, reason, .. } => Error::InDoubt { address, reason },
+                Error::Server(server) => {
+                    Error::InDoubt { address: link.backend.address.clone(), reason: server.to_string() }
+                }
+                other => other,
+            };
+        }
+        let error = link.failure(action, &failed.error);
+        let Error::Server(server) = error else { return error };
+        let not_as_expected = server.state == "22012";
+        match failed.step {
+            Step::Check if not_as_expected => Error::Clash { split: place.split.to_string() },
+            Step::Copy | Step::Constraints | Step::Advance | Step::Commit if server.blames_a_row() => {
+                match self.moved(place).await {
+                    Ok(true) => Error::Clash { split: place.split.to_string() },
+                    Ok(false) if failed.step == Step::Advance && not_as_expected => {
+                        Error::Bug(format!("the ledger row of split {} did not move", place.split))
+                    }
+                    Ok(false) => Error::RefusedRow(Box::new(refused_row(place, lines, *server))),
+                    Err(error) => error,
+                }
+            }
+            Step::Rejects if server.blames_a_row() => {
+                Error::Bug(format!("the ledger refused a reject: {server}"))
+            }
+            _ => Error::Server(server),
+        }
+    }
+
+    /// Whether somebody else moved the ledger row from where this worker left it.
+    async fn moved(&self, place: &Place) -> Result<bool, Error> {
+        let standing = self.statements.plan.standing_of(self.control, &place.split).await?;
+        Ok(standing != Some((place.from.to_string(), place.epoch, false)))
+    }
 }
 
 /// One split being loaded.
@@ -216,7 +261,8 @@ impl<'s> Load<'s> {
 
     /// Opens a chunk, behind the last one's `COMMIT` if that is under way.
     async fn begin(&mut self) -> Result<(), Error> {
-        let (link, statements) = (self.stream.link, self.stream.statements);
+        let stream = self.stream;
+        let (link, statements) = (stream.link, stream.statements);
         if statements.counts_first {
             self.settle().await?;
         }
@@ -235,7 +281,7 @@ impl<'s> Load<'s> {
                 self.open = Some(Open { sink, bytes: 0 });
                 Ok(())
             }
-            Some(Err(failed)) => Err(self.explain(Refusal::Failed(failed), None).await),
+            Some(Err(failed)) => Err(stream.explain(Refusal::Failed(failed), &self.place, None).await),
             None => Err(Error::Bug("a request was answered twice".into())),
         }
     }
@@ -269,12 +315,15 @@ impl<'s> Load<'s> {
     /// Waits for the answers about the last chunk, if there is one under way, and takes them.
     async fn settle(&mut self) -> Result<(), Error> {
         let Some(mut closing) = self.closing.take() else { return Ok(()) };
+        let stream = self.stream;
         let waiting = Instant::now();
         (&mut closing.answer).await;
         self.waited.answers += waiting.elapsed();
         match std::pin::Pin::new(&mut closing.answer).take_output() {
             Some(Ok(())) => {}
-            Some(Err(refusal)) => return Err(self.explain(refusal, Some(&closing)).await),
+            Some(Err(refusal)) => {
+                return Err(stream.explain(refusal, &closing.place, Some(&closing.lines)).await);
+            }
             None => return Err(Error::Bug("a request was answered twice".into())),
         }
         let mut committed = closing.committed;
@@ -319,60 +368,13 @@ impl<'s> Load<'s> {
         });
         if found { Ok(()) } else { Err(lost("an answer to something else")) }
     }
-
-    /// What a chunk's failure means. `closing` is the chunk, unless it was only being opened.
-    async fn explain(&self, refusal: Refusal, closing: Option<&Closing<'s>>) -> Error {
-        let link = self.stream.link;
-        let failed = match refusal {
-            Refusal::Wrong(error) => return error,
-            Refusal::Failed(failed) => failed,
-        };
-        let action = failed.step.action();
-        if closing.is_some() && ends_unknown(&failed.error, failed.step == Step::Commit) {
-            return match link.failure(action, &failed.error) {
-                Error::Lost { address, reason, .. } => Error::InDoubt { address, reason },
-                Error::Server(server) => {
-                    Error::InDoubt { address: link.backend.address.clone(), reason: server.to_string() }
-                }
-                other => other,
-            };
-        }
-        let error = link.failure(action, &failed.error);
-        let Error::Server(server) = error else { return error };
-        let place = closing.map_or(&self.place, |closing| &closing.place);
-        let not_as_expected = server.state == "22012";
-        match (failed.step, closing) {
-            (Step::Check, _) if not_as_expected => Error::Clash { split: place.split.to_string() },
-            (Step::Copy | Step::Constraints | Step::Advance | Step::Commit, _) if server.blames_a_row() => {
-                match self.moved(place).await {
-                    Ok(true) => Error::Clash { split: place.split.to_string() },
-                    Ok(false) if failed.step == Step::Advance && not_as_expected => {
-                        Error::Bug(format!("the ledger row of split {} did not move", place.split))
-                    }
-                    Ok(false) => Error::RefusedRow(Box::new(refused_row(place, closing, *server))),
-                    Err(error) => error,
-                }
-            }
-            (Step::Rejects, _) if server.blames_a_row() => {
-                Error::Bug(format!("the ledger refused a reject: {server}"))
-            }
-            _ => Error::Server(server),
-        }
-    }
-
-    /// Whether somebody else moved the ledger row from where this worker left it.
-    async fn moved(&self, place: &Place) -> Result<bool, Error> {
-        let standing = self.stream.statements.plan.standing_of(self.stream.control, &place.split).await?;
-        Ok(standing != Some((place.from.to_string(), place.epoch, false)))
-    }
 }
 
 fn refused_row(
     place: &Place,
-    closing: Option<&Closing<'_>>,
+    lines: Option<&LineMap>,
     server: crate::copy::error::ServerError,
 ) -> RefusedRow {
-    let lines = closing.map(|closing| &closing.lines);
     RefusedRow {
         source: place.split.source.clone(),
         range: lines.and_then(LineMap::range),

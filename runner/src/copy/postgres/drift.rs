@@ -1,0 +1,93 @@
+//! What a run was made from, part by part, and what differs. Must not know what the parts mean, nor where they are
+//! kept.
+
+use sha2::{Digest, Sha256};
+
+/// A setting that shapes rows, e.g. `transforms[1].module flights.wasm` and `sha256 12ab…`. Never a secret.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Part {
+    /// Which setting.
+    pub name: String,
+    /// Its value, readable.
+    pub value: String,
+}
+
+/// Over lengths and texts, so that no two lists of parts look alike.
+pub(super) fn hash(parts: &[Part]) -> String {
+    let mut hasher = Sha256::new();
+    for text in parts.iter().flat_map(|part| [&part.name, &part.value]) {
+        hasher.update((text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A sentence for each part that is not the same.
+pub(super) fn differing(before: &[Part], now: &[Part]) -> Vec<String> {
+    let find = |parts: &[Part], name: &str| {
+        parts.iter().find(|part| part.name == name).map(|part| shortened(&part.value))
+    };
+    let mut lines = Vec::new();
+    for part in before {
+        let (name, old) = (&part.name, shortened(&part.value));
+        match now.iter().find(|other| other.name == *name) {
+            None => lines.push(format!("{name} removed (was {old})")),
+            Some(other) if other.value != part.value => {
+                lines.push(format!("{name} changed ({old} → {})", shortened(&other.value)));
+            }
+            Some(_) => {}
+        }
+    }
+    for part in now.iter().filter(|part| find(before, &part.name).is_none()) {
+        lines.push(format!("{} added ({})", part.name, shortened(&part.value)));
+    }
+    if lines.is_empty() {
+        lines.push("the order of the settings changed".into());
+    }
+    lines
+}
+
+/// A value for a message.
+fn shortened(value: &str) -> String {
+    const MOST: usize = 100;
+    if value.chars().count() <= MOST {
+        value.into()
+    } else {
+        value.chars().take(MOST).chain(['…']).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(list: &[(&str, &str)]) -> Vec<Part> {
+        list.iter().map(|(name, value)| Part { name: (*name).into(), value: (*value).into() }).collect()
+    }
+
+    #[test]
+    fn each_differing_part_is_named() {
+        let before = parts(&[("dialect", "a"), ("types", "b"), ("module", "sha256 1")]);
+        let now = parts(&[("dialect", "a"), ("module", "sha256 2"), ("where", "x")]);
+        assert_eq!(
+            differing(&before, &now),
+            ["types removed (was b)", "module changed (sha256 1 → sha256 2)", "where added (x)"]
+        );
+        assert!(differing(&before, &before[..2].iter().rev().cloned().collect::<Vec<_>>()).len() == 1);
+    }
+
+    #[test]
+    fn no_two_lists_of_parts_have_the_same_hash() {
+        assert_ne!(hash(&parts(&[("ab", "c")])), hash(&parts(&[("a", "bc")])));
+        assert_ne!(hash(&parts(&[("a", "b"), ("c", "d")])), hash(&parts(&[("c", "d"), ("a", "b")])));
+        assert_eq!(hash(&parts(&[("a", "b")])), hash(&parts(&[("a", "b")])));
+        assert_eq!(hash(&[]).len(), 64);
+    }
+
+    #[test]
+    fn a_long_value_is_cut_in_messages() {
+        assert_eq!(shortened(&"ä".repeat(101)).chars().count(), 101);
+        assert!(shortened(&"ä".repeat(101)).ends_with('…'));
+        assert_eq!(shortened("ä"), "ä");
+    }
+}

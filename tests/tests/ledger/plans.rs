@@ -1,0 +1,152 @@
+//! Runs: started once, continued, refused when something differs, forgotten; their sources and splits.
+
+use etl::copy::error::{Class, Error};
+use etl::copy::postgres::claim::Owner;
+use etl::copy::postgres::drift::Part;
+use etl::copy::postgres::plan::{Started, TableId};
+use etl::copy::postgres::sources::NewSplit;
+
+use crate::bed::{Bed, at, chunk, key, parts, source};
+
+#[tokio::test]
+async fn a_run_is_new_then_continued_then_finished_then_open_again_with_a_new_source() {
+    let bed = Bed::new("plans_life").await;
+    let parts = parts();
+    let open = || bed.plan.open(bed.control.link(), &bed.owner, &parts, bed.table, false);
+    assert!(matches!(open().await.unwrap(), Started::Continued(standing) if standing.splits == (1, 0)));
+    let unfinished = bed.plan.finish(bed.control.link()).await.unwrap();
+    assert_eq!(unfinished.finished, None);
+    let session = bed.session().await;
+    bed.load(&session, &bed.claim(&session).await, chunk(0, 10, true)).await.unwrap();
+    assert!(bed.plan.finish(bed.control.link()).await.unwrap().finished.is_some());
+    let Started::Finished(standing) = open().await.unwrap() else { panic!() };
+    assert_eq!((standing.counts.written, standing.splits, standing.sources), (10, (1, 1), (1, 1)));
+
+    let mut second = source();
+    second.source = "b.csv".into();
+    assert!(bed.plan.add_source(bed.control.link(), &second).await.unwrap().1);
+    assert!(matches!(open().await.unwrap(), Started::Continued(standing) if standing.sources == (2, 1)));
+    assert_eq!(bed.plan.finish(bed.control.link()).await.unwrap().finished, None);
+}
+
+#[tokio::test]
+async fn a_run_with_other_settings_is_refused_with_each_difference_named() {
+    let bed = Bed::new("plans_drift").await;
+    let other = [("types", "{a: int32}"), ("transforms[1].module flights.wasm", "sha256 ab12")]
+        .map(|(name, value)| Part { name: name.into(), value: value.into() });
+    let same = parts();
+    let open = |parts, table| bed.plan.open(bed.control.link(), &bed.owner, parts, table, false);
+    let error = open(&other, bed.table).await.unwrap_err();
+    assert_eq!(error.class(), Class::Drift);
+    let text = error.to_string();
+    assert!(text.contains("types changed ({} → {a: int32})"), "{text}");
+    assert!(text.contains("transforms[1].module flights.wasm added (sha256 ab12)"), "{text}");
+    assert!(text.contains("go back to what it was, or load everything again with --fresh"), "{text}");
+
+    bed.control.client.batch_execute("TRUNCATE public.t").await.unwrap();
+    let truncated = TableId::read(bed.control.link(), "public.t", false).await.unwrap();
+    let text = open(&same, truncated).await.unwrap_err().to_string();
+    assert!(text.contains("public.t was truncated"), "{text}");
+
+    let again = "DROP TABLE public.t; CREATE TABLE public.t (id integer, name text)";
+    bed.control.client.batch_execute(again).await.unwrap();
+    let made_again = TableId::read(bed.control.link(), "public.t", false).await.unwrap();
+    let text = open(&same, made_again).await.unwrap_err().to_string();
+    assert!(text.contains("public.t was dropped and made again"), "{text}");
+}
+
+#[tokio::test]
+async fn fresh_forgets_the_run_and_leaves_its_rows() {
+    let bed = Bed::new("plans_fresh").await;
+    let session = bed.session().await;
+    let claimed = bed.claim(&session).await;
+    bed.load(&session, &claimed, chunk(0, 10, false)).await.unwrap();
+    let standing = bed.plan.standing(bed.control.link()).await.unwrap().unwrap();
+    assert_eq!(standing.counts.written, 10);
+
+    // Not while another process is at work.
+    let (other, parts) = (Owner::new(), parts());
+    let fresh = || bed.plan.open(bed.control.link(), &other, &parts, bed.table, true);
+    let error = fresh().await.unwrap_err();
+    assert_eq!(error.class(), Class::Busy);
+    assert!(error.to_string().contains("another process loads `run` (through test)"), "{error}");
+
+    bed.plan.release(session.link(), &claimed).await.unwrap();
+    assert_eq!(fresh().await.unwrap(), Started::New);
+    assert!(bed.plan.sources(bed.control.link()).await.unwrap().is_empty());
+    assert!(bed.plan.splits(bed.control.link()).await.unwrap().is_empty());
+    assert_eq!(bed.rows().await, (10, 10));
+
+    // Who still believes to own a split finds out.
+    let error = bed.load(&session, &claimed, chunk(10, 20, false)).await.unwrap_err();
+    assert!(matches!(error, Error::Clash { .. }), "{error}");
+    assert_eq!(bed.rows().await, (10, 10));
+}
+
+#[tokio::test]
+async fn of_processes_that_add_the_same_source_or_splits_one_wins_and_the_others_adopt() {
+    let bed = Bed::new("plans_race").await;
+    let mut new = source();
+    new.source = "b.csv".into();
+    let mut racers = Vec::new();
+    for number in 0..8 {
+        let session = bed.session().await;
+        let (plan, mut mine) = (bed.plan.clone(), new.clone());
+        mine.fingerprint = format!("{{\"from\":{number}}}");
+        racers.push(tokio::spawn(async move {
+            let (stored, won) = plan.add_source(session.link(), &mine).await.unwrap();
+            // Each cuts in another place.
+            let middle = at(number + 1);
+            let splits = [
+                NewSplit { start: at(0), end: Some(middle.byte()) },
+                NewSplit { start: middle, end: Some(200) },
+            ];
+            let cut =
+                plan.append_splits(session.link(), "b.csv", at(0), &splits, at(20), false).await.unwrap();
+            (stored.fingerprint, won, cut)
+        }));
+    }
+    let mut outcomes = Vec::new();
+    for racer in racers {
+        outcomes.push(racer.await.unwrap());
+    }
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.1).count(), 1);
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.2).count(), 1);
+    assert!(outcomes.iter().all(|outcome| outcome.0 == outcomes[0].0));
+
+    let link = bed.control.link();
+    let rest = [NewSplit { start: at(20), end: None }];
+    assert!(!bed.plan.append_splits(link, "b.csv", at(7), &rest, at(30), true).await.unwrap());
+    assert!(bed.plan.append_splits(link, "b.csv", at(20), &rest, at(30), true).await.unwrap());
+    assert!(!bed.plan.append_splits(link, "b.csv", at(30), &rest, at(30), true).await.unwrap());
+    let splits = bed.plan.splits(link).await.unwrap();
+    let splits: Vec<_> = splits.iter().filter(|split| split.key.source == "b.csv").collect();
+    assert_eq!(splits.len(), 3);
+    for pair in splits.windows(2) {
+        assert_eq!(pair[0].end, Some(pair[1].key.start.byte()));
+    }
+    assert_eq!(splits[2].end, None);
+    let stored = bed.plan.sources(link).await.unwrap().pop().unwrap();
+    assert_eq!((stored.tiled_to, stored.tiled), (at(30), true));
+}
+
+#[tokio::test]
+async fn a_fingerprint_can_be_renewed() {
+    let bed = Bed::new("plans_fingerprint").await;
+    bed.plan.renew_fingerprint(bed.control.link(), "a.csv", r#"{"mtime":7}"#).await.unwrap();
+    assert_eq!(bed.plan.sources(bed.control.link()).await.unwrap()[0].fingerprint, r#"{"mtime":7}"#);
+}
+
+#[tokio::test]
+async fn two_runs_in_one_ledger_do_not_see_each_other() {
+    let bed = Bed::new("plans_two").await;
+    let mut other = bed.plan.clone();
+    other.key = etl::copy::postgres::plan::RunKey { name: "other".into(), ..key() };
+    assert_eq!(
+        other.open(bed.control.link(), &bed.owner, &[], bed.table, false).await.unwrap(),
+        Started::New
+    );
+    assert!(other.splits(bed.control.link()).await.unwrap().is_empty());
+    other.forget(bed.control.link(), &bed.owner).await.unwrap();
+    assert_eq!(bed.plan.splits(bed.control.link()).await.unwrap().len(), 1);
+}

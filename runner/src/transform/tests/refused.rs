@@ -107,6 +107,21 @@ fn another_contract_is_refused_with_both_versions() {
 }
 
 #[test]
+fn the_version_that_a_toolchain_left_in_a_module_is_read() {
+    let modules = Modules::new();
+    let unmarked = std::fs::read_to_string(Path::new(GUESTS).join("base.wat")).unwrap().replace(MARKER, "");
+    let built_for = |version: &str| {
+        let mut bytes = wat::parse_str(format!("(module {unmarked} {PLAN} {TRANSFORM})")).unwrap();
+        onramp::embed(&mut bytes, &onramp::WIT.replace("@0.1.0", version), "transform").unwrap();
+        inspect(&engine(), &modules.bytes("built", &bytes)).unwrap()
+    };
+    let ours = built_for("@0.1.3");
+    assert_eq!((ours.problem, ours.contract.as_deref()), (None, Some("0.1")));
+    let other = built_for("@0.2.0").problem.unwrap();
+    assert!(other.contains("built for etl:transform 0.2, this runner speaks 0.1"), "{other}");
+}
+
+#[test]
 fn a_module_that_says_no_version_is_told_how() {
     let text = core(&format!("{SHARED} {PLAN} {TRANSFORM}"));
     assert!(text.contains("export a function `etl_transform_0_1`"), "{text}");

@@ -90,6 +90,7 @@ pub struct Live {
 struct NodeLive {
     rows: AtomicU64,
     streams: AtomicU64,
+    most_streams: AtomicU64,
 }
 
 /// A committed chunk, as counted.
@@ -124,8 +125,29 @@ pub struct Snapshot {
     pub first_copy: Option<Duration>,
     /// Time of all streams together, in [`Work::ALL`]'s order.
     pub spent: [Duration; Work::ALL.len()],
-    /// Per node: rows committed through it, streams on it now.
-    pub nodes: Vec<(u64, u64)>,
+    /// Per node.
+    pub nodes: Vec<NodeSnapshot>,
+}
+
+/// A node's part at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeSnapshot {
+    /// Rows committed through it.
+    pub rows: u64,
+    /// Streams on it now.
+    pub streams: u64,
+    /// The most streams that were on it at once.
+    pub most_streams: u64,
+}
+
+impl NodeLive {
+    fn snapshot(&self) -> NodeSnapshot {
+        NodeSnapshot {
+            rows: self.rows.load(Relaxed),
+            streams: self.streams.load(Relaxed),
+            most_streams: self.most_streams.load(Relaxed),
+        }
+    }
 }
 
 impl Live {
@@ -159,12 +181,13 @@ impl Live {
 
     /// A stream was opened on a node (+1) or closed (-1).
     pub fn stream(&self, node: usize, opened: bool) {
-        let streams = &self.nodes[node].streams;
+        let node = &self.nodes[node];
         if opened {
-            streams.fetch_add(1, Relaxed)
+            let now = node.streams.fetch_add(1, Relaxed) + 1;
+            node.most_streams.fetch_max(now, Relaxed);
         } else {
-            streams.fetch_sub(1, Relaxed)
-        };
+            node.streams.fetch_sub(1, Relaxed);
+        }
     }
 
     /// A chunk was committed through a node.
@@ -197,7 +220,7 @@ impl Live {
             blank: self.blank.load(Relaxed),
             first_copy: (first_copy_us > 0).then(|| Duration::from_micros(first_copy_us)),
             spent: std::array::from_fn(|i| Duration::from_nanos(self.spent_ns[i].load(Relaxed))),
-            nodes: self.nodes.iter().map(|n| (n.rows.load(Relaxed), n.streams.load(Relaxed))).collect(),
+            nodes: self.nodes.iter().map(NodeLive::snapshot).collect(),
         }
     }
 }
@@ -235,6 +258,7 @@ mod tests {
             (now.counts, now.chunks, now.source_bytes, now.copy_bytes, now.blank),
             (counts, 1, 7, 8, 1)
         );
-        assert_eq!(now.nodes, [(0, 0), (5, 1)]);
+        let node = NodeSnapshot { rows: 5, streams: 1, most_streams: 1 };
+        assert_eq!(now.nodes, [NodeSnapshot::default(), node]);
     }
 }

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::copy;
-use crate::copy::ledger::{Ledger, NewSplit, Source, Split};
+use crate::copy::ledger::{Ledger, NewSplit, Source, Split, SplitKey};
 use crate::job::{Job, JobFile};
 use crate::position::Position;
 use crate::queue::Queue;
-use crate::source::{self, Fingerprint, Input};
+use crate::source::{self, Fingerprint};
 use crate::split::split_bytes;
 use crate::stream::Task;
 use crate::tiling::{Cut, Found, tile};
@@ -46,6 +46,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub(crate) struct Adopted {
     table: usize,
     file: JobFile,
+    /// Bytes of the file.
+    size: u64,
     source: Source,
     /// Splits that the ledger held when it was adopted, done ones too.
     splits: Vec<Split>,
@@ -55,6 +57,13 @@ impl Adopted {
     /// Whether nothing is left to load of it.
     pub(crate) fn is_done(&self) -> bool {
         self.source.tiled && self.splits.iter().all(|split| split.done)
+    }
+
+    /// Bytes of it that are still to be read, where its size counts.
+    pub(crate) fn bytes_left(&self) -> Option<u64> {
+        self.file.path_to_cut()?;
+        let done: u64 = self.splits.iter().map(|split| split.position.byte() - split.key.start.byte()).sum();
+        Some(self.size.saturating_sub(self.file.body.byte()).saturating_sub(done))
     }
 
     /// Splits known so far.
@@ -92,7 +101,8 @@ pub(crate) async fn adopt(
             }
         };
         compare(ledger, &source, &now).await?;
-        adopted.push(Adopted { table, file: file.clone(), splits: of(&source.source), source });
+        let splits = of(&source.source);
+        adopted.push(Adopted { table, file: file.clone(), size: now.size, splits, source });
     }
     Ok(adopted)
 }
@@ -100,7 +110,7 @@ pub(crate) async fn adopt(
 async fn add(ledger: &Ledger, file: &JobFile, now: &Fingerprint, split_bytes: u64) -> Result<Source, Error> {
     let source = Source {
         source: file.file.key.clone(),
-        fingerprint: now.to_json(),
+        fingerprint: json(now),
         split_bytes,
         tiled_to: file.body,
         tiled: false,
@@ -116,14 +126,19 @@ fn vanished(job: &Job, key: &str) -> Error {
     copy::error::Error::Drift(text).into()
 }
 
+/// A struct of numbers and texts always has a JSON form.
+fn json(fingerprint: &Fingerprint) -> String {
+    serde_json::to_string(fingerprint).unwrap_or_default()
+}
+
 /// Refuses a file with another content; another time of modification alone is taken note of.
 async fn compare(ledger: &Ledger, source: &Source, now: &Fingerprint) -> Result<(), Error> {
-    let then = Fingerprint::from_json(&source.fingerprint);
+    let then: Option<Fingerprint> = serde_json::from_str(&source.fingerprint).ok();
     if then.as_ref().is_some_and(|then| then == now) {
         return Ok(());
     }
     if then.as_ref().is_some_and(|then| then.same_content(now)) {
-        return Ok(ledger.renew_fingerprint(&source.source, &now.to_json()).await?);
+        return Ok(ledger.renew_fingerprint(&source.source, &json(now)).await?);
     }
     let how = match then {
         Some(then) if then.size != now.size => format!("had {} bytes and has {} now", then.size, now.size),
@@ -160,7 +175,7 @@ impl Feeder<'_> {
     }
 
     fn feed_file(&self, adopted: Adopted) -> Result<(), Error> {
-        let Adopted { table, file, mut source, splits } = adopted;
+        let Adopted { table, file, mut source, splits, .. } = adopted;
         let mut handed_to = None;
         self.hand_out(table, &file, &splits, &mut handed_to);
         while !source.tiled && !self.stopped() {
@@ -279,6 +294,7 @@ impl Feeder<'_> {
                 table,
                 file: Arc::clone(&file.file),
                 key: split.key.clone(),
+                end: split.end,
                 epoch: split.epoch,
             })
             .collect();
@@ -289,7 +305,13 @@ impl Feeder<'_> {
     /// Queues splits that were just added to the ledger.
     fn push_new(&self, table: usize, file: &JobFile, new: &[NewSplit], handed_to: &mut Option<Position>) {
         *handed_to = new.last().map(|split| split.start).or(*handed_to);
-        self.queue.push(new.iter().map(|split| Task::new(table, &file.file, split.start)));
+        self.queue.push(new.iter().map(|split| Task {
+            table,
+            file: Arc::clone(&file.file),
+            key: SplitKey { source: file.file.key.clone(), start: split.start },
+            end: split.end,
+            epoch: 0,
+        }));
     }
 
     fn stopped(&self) -> bool {
@@ -313,9 +335,4 @@ impl From<copy::error::Error> for CutError {
     fn from(error: copy::error::Error) -> Self {
         CutError::Copy(error)
     }
-}
-
-/// Standard input is another source each time.
-pub(crate) fn is_stdin(job: &Job) -> bool {
-    job.files.iter().any(|file| file.file.input == Input::Stdin)
 }

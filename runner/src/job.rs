@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::chunk::ChunkLimits;
 use crate::copy::postgres::table::Table as TargetTable;
+use crate::dialect::Dialect;
 use crate::loads::{Loads, loads};
 use crate::memory::Memory;
 use crate::pipeline::TablePath;
@@ -40,6 +41,8 @@ pub(crate) struct JobFile {
     pub(crate) file: Arc<SourceFile>,
     /// Behind its header.
     pub(crate) body: Position,
+    /// How it is written.
+    pub(crate) dialect: Dialect,
 }
 
 /// Something that stands in the way, with the key of the recipe that it is about.
@@ -58,6 +61,8 @@ pub(crate) enum ProblemKind {
     Source(#[from] source::Error),
     #[error(transparent)]
     Transform(#[from] crate::transform::Error),
+    #[error("{file} has other columns than {first}: load it as a table of its own")]
+    Columns { file: String, first: String },
     #[error("{0}")]
     Target(String),
 }
@@ -65,12 +70,12 @@ pub(crate) enum ProblemKind {
 /// Makes the recipe's table `index` ready, but for its target.
 pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<Job, Problem> {
     let table = &recipe.tables[index];
-    let (files, fields) = describe(recipe, table)
-        .map_err(|error| Problem { key: format!("tables[{index}].from"), kind: error.into() })?;
+    let (files, fields) =
+        describe(recipe, table).map_err(|kind| Problem { key: format!("tables[{index}].from"), kind })?;
     let chain = Chain::plan(engine, &table.transforms, &fields)
         .map_err(|error| Problem { key: format!("tables[{index}].transforms"), kind: error.into() })?;
     let mut shaping = recipe.shaping(table);
-    shaping.extend(chain.identity().into_iter().map(|part| (part.name, part.value)));
+    shaping.extend(chain.identity().iter().map(|part| (part.step.clone(), part.content.clone())));
     let run = &recipe.run;
     let path = TablePath {
         source: recipe.source.csv.clone(),
@@ -91,8 +96,9 @@ pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<
 }
 
 /// All files of a table, which must have the same columns.
-fn describe(recipe: &Recipe, table: &Table) -> Result<(Vec<JobFile>, Vec<Field>), source::Error> {
+fn describe(recipe: &Recipe, table: &Table) -> Result<(Vec<JobFile>, Vec<Field>), ProblemKind> {
     let settings = &recipe.source.csv;
+    let dialect = settings.dialect()?;
     let mut files = Vec::new();
     let mut fields: Option<Vec<Field>> = None;
     for file in source::inputs(&table.from, &recipe.base)? {
@@ -100,15 +106,14 @@ fn describe(recipe: &Recipe, table: &Table) -> Result<(Vec<JobFile>, Vec<Field>)
         match &fields {
             None => fields = Some(its_fields),
             Some(fields) if *fields == its_fields => {}
-            Some(_) => return Err(source::Error::other_columns(&file, &files_first(&files))),
+            Some(_) => {
+                let (file, first) = (&file.key, &files[0].file.key);
+                return Err(ProblemKind::Columns { file: file.clone(), first: first.clone() });
+            }
         }
-        files.push(JobFile { file: Arc::new(file), body });
+        files.push(JobFile { file: Arc::new(file), body, dialect });
     }
     Ok((files, fields.unwrap_or_default()))
-}
-
-fn files_first(files: &[JobFile]) -> String {
-    files.first().map(|first| first.file.key.clone()).unwrap_or_default()
 }
 
 /// Everything that keeps the chain's output out of the target table.
@@ -125,26 +130,46 @@ pub(crate) fn match_target(job: &Job, index: usize, table: &TargetTable) -> Vec<
                 let name = &field.name;
                 problem(
                     "transforms",
-                    format!("table {} has no column `{name}`{hint}: drop it with {{ drop = [\"{name}\"] }}, or rename it", job.into),
+                    format!(
+                        "table {} has no column `{name}`{hint}: drop it with {{ drop = [\"{name}\"] }}, or rename it",
+                        job.into
+                    ),
                 );
             }
             Some(column) if column.always_generated => {
-                problem("transforms", format!("column `{}` of {} is generated: the database makes it itself", field.name, job.into));
+                problem(
+                    "transforms",
+                    format!(
+                        "column `{}` of {} is generated: the database makes it itself",
+                        field.name, job.into
+                    ),
+                );
             }
             Some(column) => {
                 if let Loads::No { hint } = loads(field.ty, &column.base_udt) {
                     problem(
                         "transforms",
-                        format!("column `{}` is {} and does not load into {} ({}): {hint}", field.name, field.ty, column.type_text, job.into),
+                        format!(
+                            "column `{}` is {} and does not load into {} ({}): {hint}",
+                            field.name, field.ty, column.type_text, job.into
+                        ),
                     );
                 }
             }
         }
     }
     for column in &table.columns {
-        let filled = column.has_default || column.always_generated || output.iter().any(|field| field.name == column.name);
+        let filled = column.has_default
+            || column.always_generated
+            || output.iter().any(|field| field.name == column.name);
         if column.not_null && !filled {
-            problem("into", format!("column `{}` of {} is NOT NULL, has no default, and nothing fills it", column.name, job.into));
+            problem(
+                "into",
+                format!(
+                    "column `{}` of {} is NOT NULL, has no default, and nothing fills it",
+                    column.name, job.into
+                ),
+            );
         }
     }
     if !table.can_insert {
@@ -159,6 +184,20 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     match best {
         Some((distance, known)) if distance <= 2.max(name.len() / 4) => format!(", did you mean `{known}`?"),
         _ => String::new(),
+    }
+}
+
+impl Job {
+    /// Whether it reads standard input, which is another source each time.
+    pub(crate) fn reads_stdin(&self) -> bool {
+        self.files.iter().any(|file| file.file.input == Input::Stdin)
+    }
+}
+
+impl Problem {
+    /// Something about the target.
+    pub(crate) fn target(key: &str, text: String) -> Problem {
+        Problem { key: key.into(), kind: ProblemKind::Target(text) }
     }
 }
 

@@ -37,10 +37,17 @@ mod recipe_error;
 mod recipe_keys;
 mod recipe_layers;
 mod recipe_lines;
+mod recipe_moment;
+#[cfg(test)]
+mod recipe_random_tests;
 mod recipe_run;
 mod recipe_secret;
+mod recipe_settings;
 mod recipe_shaping;
+mod recipe_steps;
 mod recipe_tables;
+#[cfg(test)]
+mod recipe_tests;
 pub mod reference;
 pub mod reject;
 pub mod report;
@@ -48,6 +55,8 @@ pub mod schema;
 pub mod source;
 pub mod split;
 mod stream;
+mod stream_session;
+mod target;
 pub mod text_form;
 mod tiling;
 pub mod transform;

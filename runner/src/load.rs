@@ -1,37 +1,47 @@
-//! A run into a database, from the checked recipe to the report: connect, check, open the ledger, cut files into
-//! splits, let streams load them, say what happened.
+//! A run, from the opened target to the report: adopt or cut files into splits, let streams load them, say what
+//! happened.
 //!
 //! Must not know: the command line, and how its result is shown.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Instant;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::copy;
-use crate::copy::ledger::{Ledger, Standing, Started};
+use crate::copy::ledger::{Gate, Ledger, Limit, Standing, Started};
 use crate::counters::Live;
 use crate::feed::{self, Adopted, Feeder};
-use crate::job::{self, Job, Problem};
+use crate::job::Job;
 use crate::progress::{Mode, Progress};
 use crate::queue::Queue;
-use crate::recipe::Recipe;
-use crate::report::{self, Ending, Report};
+use crate::recipe::{MaxRejects, RunSettings};
+use crate::report::{Ending, Report, Table};
 use crate::stream::{self, Shared};
-use crate::target::{self, Opened};
-use crate::transform::Engine;
+use crate::target::Target;
+
+/// What is to be loaded where.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The recipe's name.
+    pub(crate) name: String,
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) target: Target,
+    /// One for each job.
+    pub(crate) ledgers: Vec<Arc<Ledger>>,
+    /// One for each job.
+    pub(crate) started: Vec<Started>,
+}
 
 /// What a run is asked to do besides its recipe.
 #[derive(Debug)]
 pub(crate) struct Options {
-    /// Forget what the ledger knows first.
-    pub(crate) fresh: bool,
-    /// How to show progress.
     pub(crate) progress: Mode,
     /// When the process started.
-    pub(crate) started: Instant,
+    pub(crate) begun: Instant,
     /// Set from outside to end the run soon.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -39,9 +49,6 @@ pub(crate) struct Options {
 /// What kept a run from its end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// Problems that `check` finds too.
-    #[error("the recipe does not fit its source or target")]
-    Problems(Vec<Problem>),
     #[error(transparent)]
     Feed(#[from] feed::Error),
     #[error(transparent)]
@@ -59,29 +66,139 @@ pub(crate) struct Outcome {
     pub(crate) error: Option<Error>,
 }
 
-/// Loads what is left of the recipe's tables.
-pub(crate) async fn load(recipe: &Recipe, engine: &Engine, opened: Opened, options: &Options) -> Result<Outcome, Error> {
-    let streams = recipe.run.streams as usize;
-    let Opened { jobs, target, ledgers, started } = opened;
+/// Loads what is left of the tables.
+pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -> Result<Outcome, Error> {
+    let Opened { name, jobs, target, ledgers, started } = opened;
+    let streams = streams(run, &target);
     let mut files = Vec::new();
     for (table, (job, ledger)) in jobs.iter().zip(&ledgers).enumerate() {
-        let wanted = recipe.run.split_bytes.map(|size| size.0);
-        files.push(feed::adopt(table, job, ledger, wanted, streams).await?);
+        files.push(feed::adopt(table, job, ledger, run.split_bytes.map(|size| size.0), streams).await?);
     }
-    let live = Arc::new(Live::new(options.started, target.nodes().len()));
-    let nothing_left = files.iter().flatten().all(Adopted::is_done);
+    let gate = gate(run, &ledgers, &files);
     let before = started.iter().all(|started| matches!(started, Started::Finished(_)));
+    let files: Vec<Adopted> = files.into_iter().flatten().collect();
+    let nothing_left = files.iter().all(Adopted::is_done);
+    let addresses = target.addresses();
+    let live = Arc::new(Live::new(options.begun, addresses.len()));
     let shared = Arc::new(Shared {
-        run: target.run().into(),
-        gate: target.gate(recipe.run.max_rejects(), &ledgers, &files),
-        tables: target.loadings(&jobs, &ledgers),
+        target,
+        paths: jobs.iter().map(|job| Arc::clone(&job.path)).collect(),
+        gate,
         queue: Queue::new(),
         live: Arc::clone(&live),
         stop: Arc::clone(&options.stop),
-        target,
     });
-    let progress = Progress::start(options.progress, Arc::clone(&live), shared.target.nodes(), total_bytes(&files));
-    let result = if nothing_left { Ok(()) } else { load_splits(&shared, &ledgers, files, streams).await };
+    let progress =
+        Progress::start(options.progress, Arc::clone(&live), addresses.clone(), total_bytes(&files));
+    let result = if nothing_left { Ok(()) } else { load_files(&shared, &ledgers, files, streams).await };
     drop(progress);
-    finish(recipe, &shared, &jobs, &ledgers, result, before && nothing_left).await
+    let (standings, result) = match finish(&shared, &ledgers).await {
+        Ok(standings) => (standings, result),
+        // What went wrong first is the cause.
+        Err(error) => (Vec::new(), result.and(Err(error))),
+    };
+    let ending = ending(&shared, &result, &standings, before && nothing_left);
+    let mut report = Report::new(&name, ending, &live.snapshot(), &addresses, live.rejects().groups());
+    report.tables = jobs.iter().zip(&standings).map(|(job, standing)| table(job, standing)).collect();
+    Ok(Outcome { report, error: result.err() })
+}
+
+/// Rows on standard output come from one stream, or they would mix.
+fn streams(run: &RunSettings, target: &Target) -> usize {
+    match target {
+        Target::Files(output) if output.folders.iter().any(|folder| folder.dir().is_none()) => 1,
+        _ => run.streams as usize,
+    }
+}
+
+fn gate(run: &RunSettings, ledgers: &[Arc<Ledger>], files: &[Vec<Adopted>]) -> Gate {
+    let gate = Gate::new(match run.max_rejects() {
+        MaxRejects::Count(rows) => Limit::Rows(rows),
+        MaxRejects::Percent(percent) => Limit::Percent(percent),
+    });
+    for (ledger, files) in ledgers.iter().zip(files) {
+        for split in files.iter().flat_map(Adopted::splits) {
+            gate.holds(ledger.target(), &split.key, &split.counts);
+        }
+    }
+    gate
+}
+
+/// How much there is to read, where all sizes are known and nothing was read before.
+fn total_bytes(files: &[Adopted]) -> Option<u64> {
+    files.iter().map(Adopted::bytes_left).sum()
+}
+
+/// Streams, and the thread that cuts files for them.
+async fn load_files(
+    shared: &Arc<Shared>,
+    ledgers: &[Arc<Ledger>],
+    files: Vec<Adopted>,
+    streams: usize,
+) -> Result<(), Error> {
+    let feeder = {
+        let (shared, ledgers, handle) = (Arc::clone(shared), ledgers.to_vec(), Handle::current());
+        let feed = move || {
+            let (queue, stop) = (&shared.queue, &*shared.stop);
+            Feeder { ledgers: &ledgers, queue, stop, handle: &handle }.feed(files)
+        };
+        thread::Builder::new().name("etl-tiling".into()).spawn(feed)
+    };
+    let feeder = feeder.map_err(|error| Error::Internal(format!("no thread for tiling: {error}")))?;
+    let mut running = JoinSet::new();
+    for number in 0..streams {
+        running.spawn(stream::run(Arc::clone(shared), number));
+    }
+    let mut result = Ok(());
+    while let Some(ended) = running.join_next().await {
+        let ended = match ended {
+            Ok(ended) => ended.map_err(Error::from),
+            Err(panic) => Err(Error::Internal(format!("a stream ended unexpectedly: {panic}"))),
+        };
+        if ended.is_err() {
+            shared.stop.store(true, Ordering::Relaxed);
+            shared.queue.clear();
+        }
+        // The first error is the cause of the others.
+        result = result.and(ended);
+    }
+    let fed = tokio::task::spawn_blocking(move || feeder.join()).await;
+    match fed {
+        Ok(Ok(fed)) => fed.map_err(Error::from).and(result),
+        _ => result.and(Err(Error::Internal("the tiling thread ended unexpectedly".into()))),
+    }
+}
+
+/// Marks finished tables as such, and judges the rejects of the whole run.
+async fn finish(shared: &Shared, ledgers: &[Arc<Ledger>]) -> Result<Vec<Standing>, Error> {
+    let mut standings = Vec::new();
+    for ledger in ledgers {
+        standings.push(ledger.finish().await?);
+    }
+    if standings.iter().all(|standing| standing.finished.is_some()) {
+        shared.gate.judge()?;
+    }
+    Ok(standings)
+}
+
+fn ending(shared: &Shared, result: &Result<(), Error>, standings: &[Standing], before: bool) -> Ending {
+    let all_done = standings.iter().all(|standing| standing.finished.is_some());
+    match result {
+        Err(_) => Ending::Failed,
+        Ok(()) if before => Ending::AlreadyDone,
+        Ok(()) if all_done => Ending::Done,
+        Ok(()) if shared.stop.load(Ordering::Relaxed) => Ending::Stopped,
+        Ok(()) => Ending::Busy,
+    }
+}
+
+fn table(job: &Job, standing: &Standing) -> Table {
+    Table {
+        from: job.from.clone(),
+        into: job.into.clone(),
+        splits: standing.splits.0,
+        splits_done: standing.splits.1,
+        rows: standing.counts.into(),
+        shaped_by: job.shaping.clone(),
+    }
 }

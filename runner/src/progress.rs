@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::counters::{Live, Snapshot};
+use crate::counters::{Live, NodeSnapshot, Snapshot};
 
 /// How progress is shown, always on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ fn draw(live: &Live, nodes: &[String], total_bytes: Option<u64>, stopped: &mpsc:
         bar.set_position(now.source_bytes);
         bar.set_message(speed.line(&now, total_bytes));
         for (node, line) in lines.iter().enumerate() {
-            let (rows, streams) = now.nodes[node];
+            let NodeSnapshot { rows, streams, .. } = now.nodes[node];
             let rate = HumanCount(speed.nodes[node].round() as u64);
             line.set_message(format!(
                 "{}: {} rows, {rate} rows/s, {streams} streams",
@@ -141,7 +141,7 @@ impl Speed {
             self.rows = blend(self.rows, last.counts.read, now.counts.read);
             self.bytes = blend(self.bytes, last.source_bytes, now.source_bytes);
             for (node, rate) in self.nodes.iter_mut().enumerate() {
-                *rate = blend(*rate, last.nodes[node].0, now.nodes[node].0);
+                *rate = blend(*rate, last.nodes[node].rows, now.nodes[node].rows);
             }
         }
         self.last = Some((at, now.clone()));
@@ -175,7 +175,12 @@ mod tests {
 
     fn snapshot(read: u64, source_bytes: u64) -> Snapshot {
         let counts = Counts { read, loaded: read, written: read, ..Counts::default() };
-        Snapshot { counts, source_bytes, nodes: vec![(read, 1)], ..Snapshot::default() }
+        Snapshot {
+            counts,
+            source_bytes,
+            nodes: vec![NodeSnapshot { rows: read, streams: 1, most_streams: 1 }],
+            ..Snapshot::default()
+        }
     }
 
     #[test]

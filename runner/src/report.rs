@@ -160,10 +160,10 @@ impl Report {
                 .map(|w| (w.name(), now.spent[*w as usize].as_secs_f64()))
                 .collect(),
             nodes: nodes
-                .map(|(address, (rows, streams))| Node {
+                .map(|(address, node)| Node {
                     address: address.clone(),
-                    streams: *streams,
-                    rows: *rows,
+                    streams: node.most_streams,
+                    rows: node.rows,
                 })
                 .collect(),
             tables: Vec::new(),
@@ -261,7 +261,12 @@ fn percent(part: u64, whole: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counters::NodeSnapshot;
     use std::time::Duration;
+
+    fn node(rows: u64, most_streams: u64) -> NodeSnapshot {
+        NodeSnapshot { rows, streams: 0, most_streams }
+    }
 
     fn report() -> Report {
         let counts = Counts { read: 1010, loaded: 1000, filtered: 4, rejected: 6, skipped: 0, written: 1000 };
@@ -272,7 +277,7 @@ mod tests {
             source_bytes: 4096,
             copy_bytes: 2048,
             spent: [Duration::from_secs(1); 4],
-            nodes: vec![(750, 2), (250, 1)],
+            nodes: vec![node(750, 2), node(250, 1)],
             ..Snapshot::default()
         };
         let group =

@@ -1,29 +1,26 @@
-//! A stream: one connection that loads splits, one after the other, with a worker thread that feeds it. Whatever
-//! goes wrong with a split, it is claimed again and reopened at its committed position.
+//! A stream: loads splits, one after the other, with a worker thread that feeds it. Whatever goes wrong with a
+//! split, it is claimed again and reopened at its committed position.
 //!
 //! Must not know: where splits come from, and what the run makes of an error.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::copy;
 use crate::copy::error::Class;
-use crate::copy::postgres::backend::{Backend, Link};
-use crate::copy::postgres::claim::{Claim, Claimed, Owner, SplitKey};
-use crate::copy::postgres::connect::Cluster;
-use crate::copy::postgres::gate::Gate;
-use crate::copy::postgres::ledger::Statements;
-use crate::copy::postgres::nodes::Node;
-use crate::copy::postgres::placement::Placement;
-use crate::copy::postgres::plan::{Plan, TableId};
-use crate::copy::postgres::session::{Connection, stream_name};
-use crate::copy::postgres::stream::{Committed, Loaded, Stream as Sender};
+use crate::copy::files::Destination;
+use crate::copy::ledger::{Committed, Gate, Loaded, SplitKey};
+use crate::copy::message::Message;
+use crate::copy::postgres::backend::Backend;
 use crate::counters::{self, Live};
 use crate::pipeline::{self, Ended, Piece, TablePath};
+use crate::position::Position;
 use crate::queue::{Next, Queue};
 use crate::source::SourceFile;
+use crate::stream_session::{Claiming, Session};
+use crate::target::Target;
 use crate::worker::{Order, Worker};
 
 /// What ended a stream.
@@ -46,41 +43,23 @@ pub(crate) struct Task {
     pub(crate) table: usize,
     pub(crate) file: Arc<SourceFile>,
     pub(crate) key: SplitKey,
+    pub(crate) end: Option<u64>,
     pub(crate) epoch: i64,
-}
-
-/// A table that is being loaded.
-#[derive(Debug)]
-pub(crate) struct Loading {
-    pub(crate) path: Arc<TablePath>,
-    pub(crate) plan: Plan,
-    pub(crate) table: TableId,
-    /// `COPY … FROM STDIN …`.
-    pub(crate) copy_sql: String,
 }
 
 /// What all streams of a run share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Short, for `application_name`.
-    pub(crate) run: String,
-    pub(crate) cluster: Arc<Cluster>,
-    pub(crate) control: Backend,
-    pub(crate) nodes: Vec<Node>,
-    pub(crate) placement: Mutex<Placement>,
-    pub(crate) owner: Owner,
+    pub(crate) target: Target,
+    /// One for each table.
+    pub(crate) paths: Vec<Arc<TablePath>>,
     pub(crate) gate: Gate,
-    pub(crate) tables: Vec<Loading>,
     pub(crate) queue: Queue<Task>,
     pub(crate) live: Arc<Live>,
     pub(crate) stop: Arc<AtomicBool>,
 }
 
 impl Shared {
-    pub(crate) fn control(&self) -> Link<'_> {
-        Link { client: &self.cluster.control.client, backend: &self.control }
-    }
-
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -115,21 +94,38 @@ async fn load_all(shared: &Arc<Shared>, number: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// One split, reopened once after a lost connection as long as it does not move.
+/// What became of an attempt to load a split.
+enum Fate {
+    Done,
+    /// The run is being stopped.
+    Stopped,
+    /// Somebody else owns it, or did a moment ago.
+    Taken,
+}
+
+/// One split. After a lost connection it is reopened, once for as long as it does not move.
 async fn load(
     shared: &Arc<Shared>,
     session: &mut Option<Session>,
     worker: &Worker,
     mut task: Task,
 ) -> Result<(), Error> {
+    let mut lost: Option<Backend> = None;
     let mut reopened = false;
     loop {
         let mut moved = false;
-        let result = match open(shared, session, task.table).await {
-            Ok(session) => session.load(shared, worker, &mut task, &mut moved).await,
-            Err(error) => Err(error.into()),
+        let attempt = match &shared.target {
+            Target::Files(output) => {
+                let destination = Destination {
+                    folder: &output.folders[task.table],
+                    gate: &shared.gate,
+                    live: &shared.live,
+                };
+                write(shared, worker, &task, destination).await
+            }
+            Target::Postgres(_) => copy(shared, session, worker, &mut task, &mut moved, lost.take()).await,
         };
-        let error = match result {
+        let error = match attempt {
             Ok(Fate::Done) => {
                 shared.queue.progress();
                 return Ok(());
@@ -142,217 +138,114 @@ async fn load(
             Err(error) => error,
         };
         // The connection is not trusted after an error: its answers may not match what is asked.
-        let lost = session.take().map(|session| session.backend.clone());
+        lost = session.take().map(|session| session.backend().clone());
         match &error {
-            Error::Copy(error) if error.class() == Class::Clash => {
+            Error::Copy(copy) if copy.class() == Class::Clash => {
                 shared.queue.busy(task);
                 return Ok(());
             }
-            Error::Copy(copy) if copy.class() == Class::Connection && !shared.stopped() && (moved || !reopened) => {
+            Error::Copy(copy)
+                if copy.class() == Class::Connection && !shared.stopped() && (moved || !reopened) =>
+            {
                 tracing::warn!(split = %task.key, error = %copy, "reopening the split at its committed position");
                 reopened = true;
-                if let (Some(lost), Ok(session)) = (lost, open(shared, session, task.table).await) {
-                    // Ends its transaction now instead of when the server notices; another server's is left alone.
-                    let _ = session.link().terminate_own(&lost).await;
-                }
             }
             _ => return Err(error),
         }
     }
 }
 
-/// What became of an attempt to load a split.
-enum Fate {
-    Done,
-    /// The run is being stopped.
-    Stopped,
-    /// Somebody else owns it, or did a moment ago.
-    Taken,
+/// One attempt to write a split into its folder, which is locked for this process.
+async fn write(
+    shared: &Shared,
+    worker: &Worker,
+    task: &Task,
+    destination: Destination<'_>,
+) -> Result<Fate, Error> {
+    let mut on_commit = |chunk: &Committed| count(&shared.live, 0, chunk);
+    let (messages, mut receiver) = mpsc::channel(1);
+    let answer = order(shared, worker, task, task.key.start, messages);
+    shared.live.stream(0, true);
+    let loaded = destination.load(&task.key, &mut receiver, &mut on_commit).await;
+    shared.live.stream(0, false);
+    drop(receiver);
+    fate(task, answer, loaded).await
 }
 
-/// The stream's connection, made for one table at a time.
-struct Session {
-    shared: Arc<Shared>,
-    node: usize,
-    connection: Connection,
-    backend: Backend,
-    table: usize,
-    statements: Statements,
-}
-
-/// The stream's connection, opened on the least loaded node or turned to another table if need be.
-async fn open<'s>(
+/// One attempt to load a split into the database.
+async fn copy(
     shared: &Arc<Shared>,
-    session: &'s mut Option<Session>,
-    table: usize,
-) -> Result<&'s mut Session, copy::error::Error> {
-    let mut new = match session.take() {
-        Some(session) => session,
-        None => Session::connect(shared, table).await?,
+    session: &mut Option<Session>,
+    worker: &Worker,
+    task: &mut Task,
+    moved: &mut bool,
+    lost: Option<Backend>,
+) -> Result<Fate, Error> {
+    let session = Session::open(shared, session, task.table).await?;
+    if let Some(lost) = lost {
+        // Ends its transaction now instead of when the server notices; another server's is left alone.
+        let _ = session.link().terminate_own(&lost).await;
+    }
+    let claimed = match session.claim(task).await? {
+        Claiming::Ours(claimed) => claimed,
+        Claiming::Done => return Ok(Fate::Done),
+        Claiming::Taken => return Ok(Fate::Taken),
     };
-    if new.table != table {
-        new.turn_to(table).await?;
+    let node = session.node();
+    let mut on_commit = |chunk: &Committed| {
+        *moved = true;
+        count(&shared.live, node, chunk);
+    };
+    let (messages, mut receiver) = mpsc::channel(1);
+    let answer = order(shared, worker, task, claimed.position, messages);
+    let loaded = session.load(&claimed, &mut receiver, &mut on_commit).await;
+    drop(receiver);
+    let fate = fate(task, answer, loaded).await?;
+    if let Fate::Stopped = fate {
+        session.release(&claimed).await?;
     }
-    Ok(session.insert(new))
+    Ok(fate)
 }
 
-impl Session {
-    async fn connect(shared: &Arc<Shared>, table: usize) -> Result<Session, copy::error::Error> {
-        let mut tried = Tried { shared, nodes: Vec::new() };
-        loop {
-            let place = Place::take(shared)?;
-            let node = place.node;
-            match place.connect(table).await {
-                Ok(session) => return Ok(session),
-                Err(error) if tried.nodes.len() + 1 == shared.nodes.len() => return Err(error),
-                Err(error) => {
-                    tracing::warn!(node = shared.nodes[node].name(), %error, "trying another node");
-                    tried.set_aside(node);
-                }
-            }
-        }
-    }
+type Answer = oneshot::Receiver<Result<Ended, pipeline::Error>>;
 
-    fn link(&self) -> Link<'_> {
-        Link { client: &self.connection.client, backend: &self.backend }
-    }
+/// Has the worker walk the split from `from` on.
+fn order(
+    shared: &Shared,
+    worker: &Worker,
+    task: &Task,
+    from: Position,
+    messages: mpsc::Sender<Message>,
+) -> Answer {
+    let (ended, answer) = oneshot::channel();
+    let piece = Piece { file: Arc::clone(&task.file), from, end: task.end };
+    worker.walk(Order { path: Arc::clone(&shared.paths[task.table]), piece, messages, ended });
+    answer
+}
 
-    async fn turn_to(&mut self, table: usize) -> Result<(), copy::error::Error> {
-        let loading = &self.shared.tables[table];
-        let name = stream_name(self.shared.nodes[self.node].name(), &self.shared.run, &loading.plan.key.target);
-        self.connection.set_application_name(&name).await?;
-        self.statements = Statements::prepare(self.link(), &loading.plan, loading.table, &loading.copy_sql).await?;
-        self.table = table;
-        Ok(())
-    }
-
-    async fn load(&self, shared: &Shared, worker: &Worker, task: &mut Task, moved: &mut bool) -> Result<Fate, Error> {
-        let Loading { plan, path, .. } = &shared.tables[task.table];
-        let claimed = match plan.claim(self.link(), &shared.owner, &task.key, task.epoch).await? {
-            Claim::Claimed(claimed) => claimed,
-            Claim::Done => return Ok(Fate::Done),
-            Claim::Busy => return Ok(Fate::Taken),
-            Claim::Moved => {
-                let splits = plan.splits(shared.control()).await?;
-                if let Some(split) = splits.into_iter().find(|split| split.key == task.key) {
-                    task.epoch = split.epoch;
-                }
-                return Ok(Fate::Taken);
-            }
-        };
-        task.epoch = claimed.epoch;
-        let (messages, receiver) = mpsc::channel(1);
-        let (ended, answer) = oneshot::channel();
-        let piece = Piece { file: Arc::clone(&task.file), from: claimed.position, end: claimed.end };
-        worker.walk(Order { path: Arc::clone(path), piece, messages, ended });
-        let loaded = self.send(shared, &claimed, receiver, moved).await;
-        let walked = answer.await.map_err(|_| Error::Worker(task.key.clone()))?;
-        // What failed in the worker is the cause of what the sender saw.
-        let ended = walked?;
-        let loaded = loaded?;
-        match (ended, loaded.done) {
-            (Ended::Done, true) => Ok(Fate::Done),
-            (Ended::Stopped, _) => {
-                plan.release(self.link(), &claimed).await?;
-                Ok(Fate::Stopped)
-            }
-            _ => Err(Error::Worker(task.key.clone())),
-        }
-    }
-
-    /// Commits what the worker hands over; drops the channel at the end, which ends the worker's walk.
-    async fn send(
-        &self,
-        shared: &Shared,
-        claimed: &Claimed,
-        mut receiver: mpsc::Receiver<copy::message::Message>,
-        moved: &mut bool,
-    ) -> Result<Loaded, copy::error::Error> {
-        let sender = Sender {
-            link: self.link(),
-            control: shared.control(),
-            statements: &self.statements,
-            gate: &shared.gate,
-            live: &shared.live,
-        };
-        let mut on_commit = |chunk: &Committed| {
-            *moved = true;
-            let counted = counters::Committed {
-                counts: chunk.counts,
-                source_bytes: chunk.source_bytes,
-                copy_bytes: chunk.bytes,
-                blank: chunk.blank,
-            };
-            shared.live.committed(self.node, &counted, &chunk.rejects);
-        };
-        sender.load(claimed, &mut receiver, &mut on_commit).await
+/// What worker and sender say together.
+async fn fate(
+    task: &Task,
+    answer: Answer,
+    loaded: Result<Loaded, copy::error::Error>,
+) -> Result<Fate, Error> {
+    let walked = answer.await.map_err(|_| Error::Worker(task.key.clone()))?;
+    // What failed in the worker is the cause of what the sender saw.
+    let ended = walked?;
+    let loaded = loaded?;
+    match (ended, loaded.done) {
+        (Ended::Done, true) => Ok(Fate::Done),
+        (Ended::Stopped, false) => Ok(Fate::Stopped),
+        _ => Err(Error::Worker(task.key.clone())),
     }
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.shared.live.stream(self.node, false);
-        lock(&self.shared.placement).release(self.node);
-    }
-}
-
-/// Nodes that a stream could not connect to just now: set aside until it found another one.
-struct Tried<'a> {
-    shared: &'a Shared,
-    nodes: Vec<usize>,
-}
-
-impl Tried<'_> {
-    fn set_aside(&mut self, node: usize) {
-        lock(&self.shared.placement).set_aside(node);
-        self.nodes.push(node);
-    }
-}
-
-impl Drop for Tried<'_> {
-    fn drop(&mut self) {
-        let mut placement = lock(&self.shared.placement);
-        self.nodes.iter().for_each(|node| placement.restore(*node));
-    }
-}
-
-/// A place on the least loaded node, given back unless a connection takes it.
-struct Place<'a> {
-    shared: &'a Arc<Shared>,
-    node: usize,
-    taken: bool,
-}
-
-impl<'a> Place<'a> {
-    fn take(shared: &'a Arc<Shared>) -> Result<Place<'a>, copy::error::Error> {
-        let node = lock(&shared.placement).choose();
-        let node = node.ok_or_else(|| copy::error::Error::Bug("no node".into()))?;
-        Ok(Place { shared, node, taken: false })
-    }
-
-    async fn connect(mut self, table: usize) -> Result<Session, copy::error::Error> {
-        let (shared, node) = (self.shared, &self.shared.nodes[self.node]);
-        let loading = &shared.tables[table];
-        let name = stream_name(node.name(), &shared.run, &loading.plan.key.target);
-        let connection = shared.cluster.open(node, &name).await?;
-        connection.refuse_unsafe_append()?;
-        let backend = connection.backend().await?;
-        let link = Link { client: &connection.client, backend: &backend };
-        let statements = Statements::prepare(link, &loading.plan, loading.table, &loading.copy_sql).await?;
-        self.taken = true;
-        shared.live.stream(self.node, true);
-        Ok(Session { shared: Arc::clone(shared), node: self.node, connection, backend, table, statements })
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if !self.taken {
-            lock(&self.shared.placement).release(self.node);
-        }
-    }
-}
-
-fn lock(placement: &Mutex<Placement>) -> std::sync::MutexGuard<'_, Placement> {
-    placement.lock().unwrap_or_else(PoisonError::into_inner)
+fn count(live: &Live, node: usize, chunk: &Committed) {
+    let counted = counters::Committed {
+        counts: chunk.counts,
+        source_bytes: chunk.source_bytes,
+        copy_bytes: chunk.bytes,
+        blank: chunk.blank,
+    };
+    live.committed(node, &counted, chunk.rejects.clone());
 }

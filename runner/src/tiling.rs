@@ -110,7 +110,10 @@ fn scan_blocks(
             .enumerate()
             .map(|(number, block)| scope.spawn(move || scan(number, block)))
             .collect();
-        running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        running
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
     let mut summaries = Vec::with_capacity(results.len());
     for result in results {

@@ -9,8 +9,9 @@ use super::files::Folder;
 use super::postgres::backend::{Backend, Link};
 pub use super::postgres::claim::{Claimed, SplitKey};
 use super::postgres::connect::Cluster;
+pub use super::postgres::drift::Part;
 pub use super::postgres::gate::{Gate, Limit};
-pub use super::postgres::plan::{Part, Plan, RunKey, Standing, Started};
+pub use super::postgres::plan::{Plan, RunKey, Standing, Started};
 pub use super::postgres::sources::{NewSplit, Source, Split};
 pub use super::postgres::stream::{Committed, Loaded, OnCommit, Waited};
 use crate::position::Position;
@@ -32,6 +33,14 @@ pub enum Ledger {
 }
 
 impl Ledger {
+    /// The target table.
+    pub fn target(&self) -> &str {
+        match self {
+            Ledger::Postgres { plan, .. } => &plan.key.target,
+            Ledger::Files(folder) => &folder.key().target,
+        }
+    }
+
     /// The sources that it knows.
     pub async fn sources(&self) -> Result<Vec<Source>, Error> {
         match self {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::manifest::{Manifest, SourceEntry, SplitEntry};
 use crate::copy::error::Error;
 use crate::copy::ledger::{NewSplit, Part, RunKey, Source, Split, SplitKey, Standing, Started};
-use crate::copy::postgres::plan::refuse_drift;
+use crate::copy::postgres::drift::refuse_drift;
 use crate::counters::Counts;
 use crate::position::Position;
 

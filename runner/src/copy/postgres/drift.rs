@@ -3,6 +3,9 @@
 
 use sha2::{Digest, Sha256};
 
+use super::plan::RunKey;
+use crate::copy::error::Error;
+
 /// A setting that shapes rows, e.g. `transforms[1].module flights.wasm` and `sha256 12ab…`. Never a secret.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Part {
@@ -45,6 +48,25 @@ pub(super) fn differing(before: &[Part], now: &[Part]) -> Vec<String> {
         lines.push("the order of the settings changed".into());
     }
     lines
+}
+
+/// Refuses to continue a run with settings other than it was started with.
+pub(in crate::copy) fn refuse_drift(key: &RunKey, before: &[Part], now: &[Part]) -> Result<(), Error> {
+    if before == now { Ok(()) } else { no_differences(key, &differing(before, now)) }
+}
+
+/// An error unless there are none.
+pub(super) fn no_differences(key: &RunKey, differences: &[String]) -> Result<(), Error> {
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Drift(format!(
+        "run `{}` into {} cannot continue, it was started with something else:\n  {}\n\
+         go back to what it was, or load everything again with --fresh",
+        key.name,
+        key.target,
+        differences.join("\n  ")
+    )))
 }
 
 /// A value for a message.

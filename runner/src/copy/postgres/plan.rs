@@ -8,7 +8,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::backend::{Link, utc};
 use super::claim::{LIVE_OWNER, Owner};
-use super::drift::{Part, differing, hash};
+use super::drift::{Part, differing, hash, no_differences};
 use super::schema::Tables;
 use crate::copy::error::Error;
 use crate::counters::Counts;
@@ -259,24 +259,6 @@ impl Plan {
         }
         no_differences(&self.key, &differences)
     }
-}
-
-/// Refuses to continue a run with settings other than it was started with.
-pub(in crate::copy) fn refuse_drift(key: &RunKey, before: &[Part], now: &[Part]) -> Result<(), Error> {
-    if before == now { Ok(()) } else { no_differences(key, &differing(before, now)) }
-}
-
-fn no_differences(key: &RunKey, differences: &[String]) -> Result<(), Error> {
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Drift(format!(
-        "run `{}` into {} cannot continue, it was started with something else:\n  {}\n\
-         go back to what it was, or load everything again with --fresh",
-        key.name,
-        key.target,
-        differences.join("\n  ")
-    )))
 }
 
 /// A parameter of a statement.

@@ -99,7 +99,7 @@ pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<
 fn describe(recipe: &Recipe, table: &Table) -> Result<(Vec<JobFile>, Vec<Field>), ProblemKind> {
     let settings = &recipe.source.csv;
     let dialect = settings.dialect()?;
-    let mut files = Vec::new();
+    let mut files: Vec<JobFile> = Vec::new();
     let mut fields: Option<Vec<Field>> = None;
     for file in source::inputs(&table.from, &recipe.base)? {
         let Described { fields: its_fields, body } = source::describe(&file, settings, &table.types)?;

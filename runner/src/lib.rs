@@ -14,21 +14,27 @@
 //! Start with `pipeline`: it shows the path of a row whole.
 
 pub mod batch;
+mod check;
 pub mod chunk;
-pub mod cli;
+mod cli;
 pub mod copy;
 pub mod counters;
 pub mod dialect;
+pub mod door;
 pub mod encode;
 pub mod exit_code;
+mod failure;
 mod feed;
+mod inspect;
 mod job;
 mod load;
 pub mod loads;
 pub mod memory;
 pub mod original;
 pub mod pipeline;
+mod plan;
 pub mod position;
+mod prepare;
 pub mod progress;
 mod queue;
 pub mod recipe;
@@ -51,6 +57,7 @@ mod recipe_tests;
 pub mod reference;
 pub mod reject;
 pub mod report;
+mod run;
 pub mod schema;
 pub mod source;
 pub mod split;

@@ -1,0 +1,52 @@
+//! `etl check`: finds every problem before a row moves.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+
+use crate::cli::{RecipeArgs, Voice};
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::prepare::Prepared;
+
+/// Runs the command.
+pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Failure> {
+    let prepared = Prepared::new(args)?;
+    let found = prepared.find().await?;
+    let mut out = io::stdout();
+    if voice.json {
+        let lines = &prepared.recipe.lines;
+        let problems: Vec<_> = found
+            .problems
+            .iter()
+            .map(|problem| {
+                json!({"key": problem.key, "line": lines.line_of(&problem.key), "problem": problem.kind.to_string()})
+            })
+            .collect();
+        let _ = writeln!(out, "{}", json!({"name": prepared.recipe.name, "problems": problems}));
+    }
+    if !found.problems.is_empty() {
+        let failure = prepared.failure(found.problems);
+        if !voice.json {
+            let _ = writeln!(io::stderr(), "{}", failure.text());
+        }
+        return Ok(ExitCode::Problems);
+    }
+    if !voice.json && !voice.quiet {
+        for note in found.database.iter().flat_map(|(connected, _)| &connected.notes) {
+            let _ = writeln!(io::stderr(), "note: {note}");
+        }
+        for job in &found.jobs {
+            let (reads, all) = (job.path.chain.reads().len(), job.path.fields.len());
+            let makes = job.path.chain.output().len();
+            let _ = writeln!(
+                out,
+                "{} -> {}: {} files, {reads} of {all} columns read, {makes} columns loaded: no problem found",
+                job.from,
+                job.into,
+                job.files.len()
+            );
+        }
+    }
+    Ok(ExitCode::Done)
+}

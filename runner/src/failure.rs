@@ -1,0 +1,167 @@
+//! How a failure is told at the door: the chain of causes, at most one hint, and the exit code.
+//!
+//! Must not know: how to do anything else.
+
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+
+use crate::copy::error::Class;
+use crate::exit_code::ExitCode;
+use crate::job::{Problem, ProblemKind};
+use crate::recipe::{self, Lines};
+use crate::{copy, feed, load, pipeline, source, stream, transform};
+
+/// Everything that can end a command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Recipe(#[from] recipe::Error),
+    #[error("{}", listed(problems, lines, file))]
+    Problems { problems: Vec<Problem>, lines: Lines, file: Option<String> },
+    #[error(transparent)]
+    Transform(#[from] transform::Error),
+    #[error(transparent)]
+    Copy(#[from] copy::error::Error),
+    #[error(transparent)]
+    Load(#[from] load::Error),
+    #[error("{0}")]
+    Usage(String),
+    #[error("cannot write {what}")]
+    Output { what: String, source: std::io::Error },
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Failure {
+    /// `error: …` with each cause on a line of its own.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("error: {self}");
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            // Writing into a String cannot fail.
+            let _ = write!(text, "\n  because {error}");
+            cause = error.source();
+        }
+        text
+    }
+
+    /// What to do, where the message itself does not say it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self.copy()?.class() {
+            Class::RefusedRow => Some(
+                "nothing of that chunk is loaded; mend the row or reject it in a module, then run the same command again",
+            ),
+            Class::Rejects => Some(
+                "look at the rejects, mend them or raise max_rejects, then run the same command again: what is loaded stays",
+            ),
+            Class::Connection => Some("once the target answers again, the same command continues"),
+            Class::Clash | Class::Drift | Class::Refused | Class::Busy | Class::Bug => None,
+        }
+    }
+
+    fn copy(&self) -> Option<&copy::error::Error> {
+        match self {
+            Failure::Copy(error)
+            | Failure::Load(
+                load::Error::Copy(error)
+                | load::Error::Feed(feed::Error::Copy(error))
+                | load::Error::Stream(stream::Error::Copy(error)),
+            ) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Documented in `docs/exit-codes.md`.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Failure::Recipe(_) | Failure::Usage(_) => ExitCode::Usage,
+            Failure::Problems { problems, .. } => problems.first().map_or(ExitCode::Internal, of_problem),
+            Failure::Transform(error) => of_transform(error),
+            Failure::Copy(error) => of_copy(error),
+            Failure::Load(error) => of_load(error),
+            Failure::Output { .. } => ExitCode::Target,
+            Failure::Internal(_) => ExitCode::Internal,
+        }
+    }
+}
+
+fn of_problem(problem: &Problem) -> ExitCode {
+    match &problem.kind {
+        ProblemKind::Source(error) => of_source(error),
+        ProblemKind::Columns { .. } => ExitCode::Source,
+        ProblemKind::Transform(error) => of_transform(error),
+        ProblemKind::Target(_) => ExitCode::Target,
+    }
+}
+
+fn of_source(error: &source::Error) -> ExitCode {
+    match error {
+        source::Error::Setting { .. } => ExitCode::Usage,
+        _ => ExitCode::Source,
+    }
+}
+
+fn of_transform(error: &transform::Error) -> ExitCode {
+    match error {
+        transform::Error::Settings { .. } => ExitCode::Usage,
+        transform::Error::Engine(_) | transform::Error::Bug(_) => ExitCode::Internal,
+        transform::Error::Read { .. }
+        | transform::Error::Module { .. }
+        | transform::Error::Step { .. }
+        | transform::Error::Stopped(_) => ExitCode::Module,
+    }
+}
+
+fn of_copy(error: &copy::error::Error) -> ExitCode {
+    match error.class() {
+        Class::Clash | Class::Busy => ExitCode::Busy,
+        Class::RefusedRow => ExitCode::RefusedRow,
+        Class::Connection | Class::Refused => ExitCode::Target,
+        Class::Drift => ExitCode::Drift,
+        Class::Rejects => ExitCode::TooManyRejects,
+        Class::Bug => ExitCode::Internal,
+    }
+}
+
+fn of_load(error: &load::Error) -> ExitCode {
+    match error {
+        load::Error::Copy(error)
+        | load::Error::Feed(feed::Error::Copy(error))
+        | load::Error::Stream(stream::Error::Copy(error)) => of_copy(error),
+        load::Error::Feed(feed::Error::Source(error)) => of_source(error),
+        load::Error::Feed(feed::Error::Scan { .. }) => ExitCode::Source,
+        load::Error::Stream(stream::Error::Path(error)) => match error {
+            pipeline::Error::Read(error) => of_source(error),
+            pipeline::Error::Transform { source, .. } => of_transform(source),
+            pipeline::Error::Open(error) => of_transform(error),
+            pipeline::Error::Encode(_) | pipeline::Error::Unbalanced { .. } => ExitCode::Internal,
+        },
+        load::Error::Stream(stream::Error::Thread(_) | stream::Error::Worker(_))
+        | load::Error::Internal(_) => ExitCode::Internal,
+    }
+}
+
+/// Each problem on a line, with its place in the recipe.
+fn listed(problems: &[Problem], lines: &Lines, file: &Option<String>) -> String {
+    let text = |problem: &Problem| {
+        let mut text = String::new();
+        if let (Some(file), Some(line)) = (file, lines.line_of(&problem.key)) {
+            text = format!("{file}:{line}: ");
+        }
+        text.push_str(&problem.kind.to_string());
+        let mut cause = problem.kind.source();
+        while let Some(error) = cause {
+            let _ = write!(text, ": {error}");
+            cause = error.source();
+        }
+        text
+    };
+    match problems {
+        [problem] => text(problem),
+        problems => {
+            let lines: Vec<String> =
+                problems.iter().map(|problem| format!("\n  {}", text(problem))).collect();
+            format!("{} problems{}", problems.len(), lines.concat())
+        }
+    }
+}

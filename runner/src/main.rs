@@ -1,0 +1,7 @@
+//! The `etl` command.
+
+use std::time::Instant;
+
+fn main() -> std::process::ExitCode {
+    etl::door::main(Instant::now()).into()
+}

@@ -1,0 +1,146 @@
+//! What all commands on a recipe begin with: read it, start the engine, make its tables ready, connect.
+//!
+//! Must not know: what is done with it then.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::RecipeArgs;
+use crate::copy::postgres::environment::Environment;
+use crate::copy::postgres::table::Table;
+use crate::failure::Failure;
+use crate::job::{self, Job, Problem};
+use crate::recipe::{Flags, Recipe, Target};
+use crate::target::Connected;
+use crate::transform::Engine;
+
+/// A recipe that was read, with its engine.
+pub(crate) struct Prepared {
+    pub(crate) recipe: Recipe,
+    pub(crate) engine: Engine,
+}
+
+/// What was found out about its tables; `jobs` and `tables` are complete only if there is no problem.
+pub(crate) struct Found {
+    pub(crate) jobs: Vec<Job>,
+    /// Without files as the target, `None`.
+    pub(crate) database: Option<(Connected, Vec<Table>)>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Prepared {
+    /// Reads the recipe that the command line names, with environment and flags laid over it.
+    pub(crate) fn new(args: &RecipeArgs) -> Result<Prepared, Failure> {
+        let folder = std::env::current_dir()
+            .map_err(|error| Failure::Usage(format!("there is no working directory: {error}")))?;
+        let flags = flags(args, folder);
+        let recipe = match (&args.recipe, &args.from) {
+            (Some(path), _) => Recipe::load(path, std::env::vars_os(), &flags)?,
+            (None, Some(_)) => Recipe::from_flags(std::env::vars_os(), &flags)?,
+            (None, None) => Recipe::load(&PathBuf::from("recipe.toml"), std::env::vars_os(), &flags)?,
+        };
+        let engine = Engine::new(&recipe.transform, cache_folder())?;
+        Ok(Prepared { recipe, engine })
+    }
+
+    /// Makes the tables ready while the target is connected to, and matches both.
+    pub(crate) async fn find(&self) -> Result<Found, Failure> {
+        let (recipe, engine) = (self.recipe.clone(), self.engine.clone());
+        let jobs = tokio::task::spawn_blocking(move || {
+            (0..recipe.tables.len()).map(|index| job::prepare(&recipe, index, &engine)).collect::<Vec<_>>()
+        });
+        let connected = async {
+            match &self.recipe.target {
+                Target::Postgres(settings) => {
+                    Connected::open(settings, &Environment::of_the_process()).await.map(Some)
+                }
+                Target::Files(_) => Ok(None),
+            }
+        };
+        let (jobs, connected) = tokio::join!(jobs, connected);
+        let jobs =
+            jobs.map_err(|panic| Failure::Internal(format!("a table's preparation ended: {panic}")))?;
+        let (mut ready, mut problems) = (Vec::new(), Vec::new());
+        for job in jobs {
+            match job {
+                Ok(job) => ready.push(Some(job)),
+                Err(problem) => {
+                    ready.push(None);
+                    problems.push(problem);
+                }
+            }
+        }
+        let connected = match connected {
+            Ok(connected) => connected,
+            // Without a target the recipe's own problems are still worth knowing.
+            Err(error) if problems.is_empty() => return Err(error.into()),
+            Err(error) => {
+                problems.push(Problem::target("target.postgres", error.to_string()));
+                None
+            }
+        };
+        let database = match connected {
+            Some(connected) => Some(match_tables(connected, &ready, &mut problems).await?),
+            None => None,
+        };
+        Ok(Found { jobs: ready.into_iter().flatten().collect(), database, problems })
+    }
+
+    /// The problems as a failure, with their lines in the recipe.
+    pub(crate) fn failure(&self, problems: Vec<Problem>) -> Failure {
+        let file = self.recipe.file.as_ref().map(|file| file.display().to_string());
+        Failure::Problems { problems, lines: self.recipe.lines.clone(), file }
+    }
+}
+
+async fn match_tables(
+    connected: Connected,
+    jobs: &[Option<Job>],
+    problems: &mut Vec<Problem>,
+) -> Result<(Connected, Vec<Table>), Failure> {
+    let mut tables: Vec<Table> = Vec::new();
+    for (index, job) in jobs.iter().enumerate() {
+        let Some(job) = job else { continue };
+        let Some(table) = connected.table(index, job, problems).await? else { continue };
+        if tables.iter().any(|other| other.oid == table.oid) {
+            let text = format!("{} is the target of another table of this recipe too", job.into);
+            problems.push(Problem::target(&format!("tables[{index}].into"), text));
+        }
+        tables.push(table);
+    }
+    Ok((connected, tables))
+}
+
+fn flags(args: &RecipeArgs, folder: PathBuf) -> Flags {
+    let mut set = Vec::new();
+    let mut push = |flag: &str, key: &str, value: Option<String>| {
+        set.extend(value.map(|value| (flag.to_string(), key.to_string(), value)));
+    };
+    push("--streams", "run.streams", args.streams.map(|streams| streams.to_string()));
+    push("--memory", "run.memory", args.memory.map(|memory| memory.to_string()));
+    push("--max-rejects", "run.max_rejects", args.max_rejects.map(|rows| rows.to_string()));
+    push(
+        "--max-rejects-percent",
+        "run.max_rejects_percent",
+        args.max_rejects_percent.map(|p| format!("{p:?}")),
+    );
+    Flags {
+        folder,
+        name: args.name.clone(),
+        from: args.from.clone(),
+        to: args.to.clone(),
+        into: args.into.clone(),
+        transforms: args.transform.clone(),
+        set,
+    }
+}
+
+/// Where compiled modules are kept: the user's cache folder.
+fn cache_folder() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+    cache.map(|cache| cache.join("etl").join("modules"))
+}
+
+/// How long the tokio runtime may take to end what is still open.
+pub(crate) const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);

@@ -1,0 +1,161 @@
+//! `etl run`: load, or continue.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{RunArgs, Voice};
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::load::{self, Opened, Options, Outcome};
+use crate::prepare::{Found, Prepared};
+use crate::progress::Mode;
+use crate::recipe::Target;
+use crate::report::{Ending, Report};
+use crate::target;
+use crate::units::grouped;
+
+/// More connections than this are rarely what a database wants.
+const MANY_STREAMS: u32 = 100;
+
+/// Runs the command.
+pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<ExitCode, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    stop_on_signals(Arc::clone(&stop))?;
+    let prepared = Prepared::new(&args.recipe)?;
+    let recipe = &prepared.recipe;
+    let found = prepared.find().await?;
+    if !found.problems.is_empty() {
+        return Err(prepared.failure(found.problems));
+    }
+    let notes = found.database.as_ref().map(|(connected, _)| connected.notes.clone()).unwrap_or_default();
+    if !voice.quiet {
+        tell_notes(&notes, recipe.run.streams);
+    }
+    if args.fresh && !args.yes {
+        ask(&found, &recipe.name).await?;
+    }
+    let Found { jobs, database, .. } = found;
+    let (target, ledgers, started) = match (database, &recipe.target) {
+        (Some((connected, tables)), _) => connected.begin(&recipe.name, &jobs, &tables, args.fresh).await?,
+        (None, Target::Files(settings)) => target::files(&settings.dir, &recipe.name, &jobs, args.fresh)?,
+        (None, Target::Postgres(_)) => return Err(Failure::Internal("no database".into())),
+    };
+    let options = Options { progress: Mode::choose(voice.quiet), begun, stop };
+    let opened = Opened { name: recipe.name.clone(), jobs, target, ledgers, started };
+    let Outcome { report, error } = load::load(opened, &recipe.run, &options).await?;
+    show(&report, args, voice)?;
+    match error {
+        Some(error) => Err(error.into()),
+        None => Ok(exit_code(&report)),
+    }
+}
+
+fn exit_code(report: &Report) -> ExitCode {
+    let rejected = report.tables.iter().any(|table| table.rows.rejected > 0);
+    match report.ending {
+        Ending::Done | Ending::AlreadyDone if rejected => ExitCode::DoneWithRejects,
+        Ending::Done | Ending::AlreadyDone => ExitCode::Done,
+        Ending::Stopped => ExitCode::Interrupted,
+        Ending::Busy => ExitCode::Busy,
+        Ending::Failed => ExitCode::Internal,
+    }
+}
+
+/// The first signal ends the run soon: chunks in hand are ended or rolled back. The second one ends it at once:
+/// the server rolls back what is open.
+fn stop_on_signals(stop: Arc<AtomicBool>) -> Result<(), Failure> {
+    let listen =
+        |kind| signal(kind).map_err(|error| Failure::Internal(format!("cannot listen to signals: {error}")));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stop.swap(true, Ordering::Relaxed) {
+                std::process::exit(ExitCode::Interrupted as i32);
+            }
+            let _ = writeln!(io::stderr(), "stopping: ending the chunks in hand (once more: stop at once)");
+        }
+    });
+    Ok(())
+}
+
+fn tell_notes(notes: &[String], streams: u32) {
+    let mut err = io::stderr();
+    for note in notes {
+        let _ = writeln!(err, "note: {note}");
+    }
+    if streams > MANY_STREAMS {
+        let _ = writeln!(
+            err,
+            "note: {streams} streams are many connections: does the target have that many to spare?"
+        );
+    }
+}
+
+/// Says what `--fresh` would forget, and asks.
+async fn ask(found: &Found, name: &str) -> Result<(), Failure> {
+    let Some((connected, tables)) = &found.database else { return Ok(()) };
+    let mut err = io::stderr();
+    let mut known = false;
+    for table in tables {
+        if let Some(standing) = connected.standing(name, table).await? {
+            known = true;
+            let (rows, into) = (grouped(standing.counts.written), table.qualified());
+            let _ = writeln!(
+                err,
+                "{rows} rows that `{name}` loaded stay in {into}: they will be there twice, unless you delete them."
+            );
+        }
+    }
+    if !known {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        return Err(Failure::Usage("--fresh asks, and there is no terminal to answer: add --yes".into()));
+    }
+    let _ = write!(err, "Forget what the ledger knows and load everything again? [y/N] ");
+    let _ = err.flush();
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    match (read, answer.trim()) {
+        (Ok(_), "y" | "Y" | "yes") => Ok(()),
+        _ => Err(Failure::Usage("not confirmed: nothing was touched".into())),
+    }
+}
+
+fn show(report: &Report, args: &RunArgs, voice: Voice) -> Result<(), Failure> {
+    let json = || serde_json::to_string_pretty(report).map_err(|error| Failure::Internal(error.to_string()));
+    if let Some(path) = &args.report {
+        std::fs::write(path, json()? + "\n")
+            .map_err(|source| Failure::Output { what: path.display().to_string(), source })?;
+    }
+    if voice.json {
+        let _ = writeln!(io::stdout(), "{}", json()?);
+    } else if !voice.quiet {
+        let _ = write!(io::stderr(), "{}", report.summary());
+    }
+    if matches!(report.ending, Ending::Stopped | Ending::Busy | Ending::Failed) && !voice.quiet {
+        let _ = writeln!(io::stderr(), "continue with: {}", command_line());
+    }
+    Ok(())
+}
+
+/// The command that was typed, without `--fresh`, which would begin again.
+fn command_line() -> String {
+    let words = std::env::args().filter(|word| word != "--fresh").map(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}

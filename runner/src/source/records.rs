@@ -400,6 +400,11 @@ impl Records {
         if !*self.has_quote.get_or_insert_with(|| memchr(quote, raw).is_some()) {
             return false;
         }
+        let (start, end) = self.bounds(index);
+        if start == end && index + 1 == self.cells {
+            // The usual case, an empty cell at the end: in front of its line end is a delimiter or its quote.
+            return self.raw().last() == Some(&quote);
+        }
         if index < self.searched.0 {
             self.searched = (0, 0);
         }

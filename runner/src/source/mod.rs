@@ -40,6 +40,7 @@ mod parsed;
 mod reader;
 mod records;
 mod scan;
+mod skipped;
 mod stdin;
 mod stream;
 mod time;

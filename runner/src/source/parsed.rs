@@ -102,11 +102,6 @@ impl Parsed {
         self.cells
     }
 
-    /// All cells, without anything between them.
-    pub(super) fn decoded(&self) -> &[u8] {
-        &self.decoded[..self.decoded_len]
-    }
-
     /// Room for one cell that was not parsed here.
     pub(super) fn scratch(&mut self) -> &mut [u8] {
         &mut self.decoded

@@ -175,12 +175,14 @@ impl Reader {
         self.check_utf8()?;
         for at in 0..self.wanted.len() {
             let Wanted { index, field, column } = &mut self.wanted[at];
-            if is_null(&mut self.records, &self.null_words, *index) {
-                column.push_null();
-            } else if !column.push(self.records.cell(*index)) {
-                let reason = format!("column `{}`: not of type {}", field.name, field.ty);
-                self.roll_back(row);
-                return Err(("bad_cell", reason));
+            match self.records.value(*index, &self.null_words) {
+                None => column.push_null(),
+                Some(cell) if column.push(cell) => {}
+                Some(_) => {
+                    let reason = format!("column `{}`: not of type {}", field.name, field.ty);
+                    self.roll_back(row);
+                    return Err(("bad_cell", reason));
+                }
             }
         }
         Ok(())
@@ -244,12 +246,6 @@ impl Reader {
     }
 }
 
-fn is_null(records: &mut Records, null_words: &[Box<[u8]>], index: usize) -> bool {
-    let cell = records.cell(index);
-    let looks_null = cell.is_empty() || null_words.iter().any(|word| **word == *cell);
-    looks_null && !records.is_quoted(index)
-}
-
 #[cfg(test)]
 #[path = "reader_tests.rs"]
 mod tests;
@@ -257,3 +253,7 @@ mod tests;
 #[cfg(test)]
 #[path = "reader_properties.rs"]
 mod properties;
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod stream_tests;

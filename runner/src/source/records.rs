@@ -1,15 +1,15 @@
 //! One record after the other from a stream, with what `csv-core` hides: where a record starts, which lines it
 //! spans, whether a cell was quoted, blank lines, a quote that is never closed. Must not know columns or types.
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
 use super::Error;
 use super::parsed::Parsed;
-use super::scan::{Scanner, Span};
+use super::scan::{Cells, Scanner};
+use super::skipped::{Skipped, lone_returns};
 use super::stream::{Got, Stream};
 use crate::dialect::Dialect;
 use crate::position::Position;
-use crate::reject::MAX_ORIGINAL_BYTES;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -29,6 +29,8 @@ pub(super) struct Records {
     filled: usize,
     /// Whether a carriage return was ever seen: else line ends need no second look.
     has_cr: bool,
+    /// The same for bytes that are not ASCII and the check of UTF-8.
+    has_non_ascii: bool,
 
     /// Bytes of the buffer from `start` on that belong to the record in hand.
     taken: usize,
@@ -36,11 +38,10 @@ pub(super) struct Records {
     has_line_end: bool,
     /// Newlines in it that `parsed` did not see.
     newlines: u64,
-    /// The usual way to its cells, and what it found: the number of cells, of which the first have spans.
+    /// The usual way to its cells, and what it found: the number of cells, of which the first are in `found`.
     scanner: Option<Scanner>,
     scanned: Option<usize>,
-    spans: Vec<Span>,
-    quote: u8,
+    found: Cells,
     /// The other way.
     parsed: Parsed,
     skipped: Option<Skipped>,
@@ -67,15 +68,6 @@ enum Phase {
     Return { blank: bool },
     /// A record is in hand.
     Whole { blank: bool },
-}
-
-/// A record that is too long to be held.
-#[derive(Default)]
-struct Skipped {
-    head: Vec<u8>,
-    bytes: u64,
-    lone_returns: u64,
-    last_is_return: bool,
 }
 
 /// What comes next.
@@ -116,13 +108,13 @@ impl Records {
             start: 0,
             filled: 0,
             has_cr: false,
+            has_non_ascii: false,
             taken: 0,
             has_line_end: true,
             newlines: 0,
             scanner: Scanner::new(&dialect),
             scanned: None,
-            spans: Vec::new(),
-            quote: dialect.quote.unwrap_or_default(),
+            found: Cells::default(),
             parsed: Parsed::new(dialect, limits.cells, limits.block_bytes),
             skipped: None,
         }
@@ -199,7 +191,7 @@ impl Records {
     /// Takes the record whole, if that is possible.
     fn scan(&mut self) -> Phase {
         let bytes = &self.buffer[self.start..self.filled];
-        let scan = |scanner: &Scanner| scanner.record(bytes, &mut self.spans, self.limits.cells);
+        let scan = |scanner: &Scanner| scanner.record(bytes, &mut self.found, self.limits.cells);
         let Some(scanned) = self.scanner.as_ref().and_then(scan) else { return Phase::Inside };
         self.scanned = Some(scanned.cells);
         self.newlines = scanned.newlines;
@@ -258,17 +250,7 @@ impl Records {
     /// Lets go of the bytes of a record that is over the limit, keeping its start for the reject.
     fn skip_what_was_taken(&mut self) {
         let bytes = &self.buffer[self.start..self.start + self.taken];
-        let skipped = self.skipped.get_or_insert_default();
-        let room = MAX_ORIGINAL_BYTES - skipped.head.len();
-        skipped.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        skipped.bytes += bytes.len() as u64;
-        if let (true, Some(first)) = (skipped.last_is_return, bytes.first()) {
-            skipped.lone_returns += u64::from(*first != b'\n');
-        }
-        if let Some(last) = bytes.last() {
-            skipped.last_is_return = *last == b'\r';
-            skipped.lone_returns += lone_returns(bytes) - u64::from(skipped.last_is_return);
-        }
+        self.skipped.get_or_insert_default().add(bytes);
         self.start += self.taken;
         self.taken = 0;
         self.parsed.forget();
@@ -297,7 +279,9 @@ impl Records {
         let room = &mut self.buffer[self.filled..room];
         Ok(match self.stream.read(room, wait)? {
             Got::Bytes(length) => {
-                self.has_cr = self.has_cr || memchr(b'\r', &room[..length]).is_some();
+                let bytes = &room[..length];
+                self.has_cr = self.has_cr || memchr(b'\r', bytes).is_some();
+                self.has_non_ascii = self.has_non_ascii || !bytes.is_ascii();
                 self.filled += length;
                 Filled::Some
             }
@@ -316,7 +300,7 @@ impl Records {
 
     fn lines(&self) -> u64 {
         let returns = match &self.skipped {
-            Some(skipped) => skipped.lone_returns + u64::from(skipped.last_is_return),
+            Some(skipped) => skipped.lone_returns(),
             None if self.has_cr => lone_returns(self.raw_with_line_end()),
             None => 0,
         };
@@ -371,53 +355,36 @@ impl Records {
         self.scanned.unwrap_or_else(|| self.parsed.cells())
     }
 
-    /// Whether all cells of the record in hand are UTF-8 for sure, because they are as a whole.
+    /// Whether all cells of the record in hand are UTF-8 for sure, because the bytes are as a whole.
     pub(super) fn is_utf8(&self) -> bool {
-        if self.scanned.is_some() {
-            // Between cells are only ASCII bytes.
-            let raw = self.raw_with_line_end();
-            return raw.is_ascii() || simdutf8::basic::from_utf8(raw).is_ok();
-        }
-        self.parsed.decoded().is_ascii()
+        // Between scanned cells are only ASCII bytes; parsed ones follow each other.
+        let whole = self.raw_with_line_end();
+        !self.has_non_ascii || self.scanned.is_some() && simdutf8::basic::from_utf8(whole).is_ok()
     }
 
     /// Cell `index`, one of the kept ones, of the record in hand, unescaped.
     pub(super) fn cell(&mut self, index: usize) -> &[u8] {
-        if self.scanned.is_none() {
-            return self.parsed.cell(index);
-        }
-        let Span { start, end, doubled, .. } = self.spans[index];
-        let quote = self.quote;
-        let cell = &self.buffer[self.start + start as usize..self.start + end as usize];
-        if doubled { without_doubles(cell, quote, self.parsed.scratch()) } else { cell }
-    }
-
-    /// Whether cell `index`, one of the kept ones, was written with quotes.
-    pub(super) fn is_quoted(&mut self, index: usize) -> bool {
-        if self.scanned.is_some() {
-            return self.spans[index].quoted;
-        }
-        self.parsed.is_quoted(&self.buffer[self.start..self.start + self.taken], index)
-    }
-}
-
-/// Copies a cell into `out`, of two quotes one.
-fn without_doubles<'a>(cell: &[u8], quote: u8, out: &'a mut [u8]) -> &'a [u8] {
-    let mut length = 0;
-    let mut bytes = cell.iter();
-    while let Some(byte) = bytes.next() {
-        out[length] = *byte;
-        length += 1;
-        if *byte == quote {
-            bytes.next();
+        match self.scanned {
+            None => self.parsed.cell(index),
+            Some(_) => {
+                let record = &self.buffer[self.start..self.start + self.taken];
+                self.found.meant(record, index, self.parsed.scratch())
+            }
         }
     }
-    &out[..length]
-}
 
-/// Carriage returns without a newline behind them.
-fn lone_returns(bytes: &[u8]) -> u64 {
-    memchr_iter(b'\r', bytes).filter(|&at| bytes.get(at + 1) != Some(&b'\n')).count() as u64
+    /// The same, or `None` where it means NULL: without quotes, and empty or one of `null_words`.
+    pub(super) fn value(&mut self, index: usize, null_words: &[Box<[u8]>]) -> Option<&[u8]> {
+        let means_null = |cell: &[u8]| cell.is_empty() || null_words.iter().any(|word| **word == *cell);
+        let record = &self.buffer[self.start..self.start + self.taken];
+        let is_null = if self.scanned.is_some() {
+            let (cell, quoted) = self.found.written(record, index);
+            !quoted && means_null(cell)
+        } else {
+            means_null(self.parsed.cell(index)) && !self.parsed.is_quoted(record, index)
+        };
+        if is_null { None } else { Some(self.cell(index)) }
+    }
 }
 
 #[cfg(test)]

@@ -6,13 +6,54 @@ use crate::dialect::Dialect;
 
 /// Where a cell lies in its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) start: u32,
-    pub(super) end: u32,
+struct Span {
+    start: u32,
+    end: u32,
     /// It was written with quotes, which are outside of the span.
-    pub(super) quoted: bool,
-    /// Quotes inside it are doubled.
-    pub(super) doubled: bool,
+    quoted: bool,
+    /// Of the doubled quotes in all cells, where its own begin, and whether it has one.
+    doubles: u32,
+    doubled: bool,
+}
+
+/// The cells of one record.
+#[derive(Debug, Default)]
+pub(super) struct Cells {
+    spans: Vec<Span>,
+    /// Where the second quote of each doubled one is.
+    doubles: Vec<u32>,
+}
+
+impl Cells {
+    /// The bytes of cell `index` in its record as they were written, and whether that was with quotes.
+    pub(super) fn written<'a>(&self, record: &'a [u8], index: usize) -> (&'a [u8], bool) {
+        let span = self.spans[index];
+        (&record[span.start as usize..span.end as usize], span.quoted)
+    }
+
+    /// The bytes that cell `index` means; `out` has room for them, and is used where quotes are doubled.
+    pub(super) fn meant<'a>(&self, record: &'a [u8], index: usize, out: &'a mut [u8]) -> &'a [u8] {
+        let span = self.spans[index];
+        let (mut from, end) = (span.start as usize, span.end as usize);
+        if !span.doubled {
+            return &record[from..end];
+        }
+        let mut length = 0;
+        let mut append = |piece: &[u8]| {
+            out[length..length + piece.len()].copy_from_slice(piece);
+            length += piece.len();
+        };
+        for double in &self.doubles[span.doubles as usize..] {
+            let double = *double as usize;
+            if double >= end {
+                break;
+            }
+            append(&record[from..double]);
+            from = double + 1;
+        }
+        append(&record[from..end]);
+        &out[..length]
+    }
 }
 
 /// What [`Scanner::record`] found.
@@ -43,24 +84,26 @@ impl Scanner {
         Some(Scanner { delimiter, quote, lanes: bytes.map(|byte| u64::from(byte) * ONES) })
     }
 
-    /// Looks through the record at the start of `bytes` and puts its first `most` cells into `spans`. `None` when its
+    /// Looks through the record at the start of `bytes` and puts its first `most` cells into `found`. `None` when its
     /// end is not there, or when it is unusual.
-    pub(super) fn record(&self, bytes: &[u8], spans: &mut Vec<Span>, most: usize) -> Option<Scanned> {
-        spans.clear();
+    pub(super) fn record(&self, bytes: &[u8], found: &mut Cells, most: usize) -> Option<Scanned> {
+        found.spans.clear();
+        found.doubles.clear();
         // Spans are 32 bits wide.
         u32::try_from(bytes.len()).ok()?;
-        let mut special = Special { lanes: &self.lanes, bytes, next_word: 0, base: 0, found: 0 };
+        let mut special = Special::new(self.lanes, bytes);
         let mut newlines = 0;
         let mut cells = 0;
         let mut start = 0;
         loop {
-            let (mut quoted, mut doubled) = (false, false);
+            let mut quoted = false;
+            let doubles = found.doubles.len();
             let mut at = special.next()?;
             let mut end = at;
             if at == start && Some(bytes[at]) == self.quote {
                 quoted = true;
                 start += 1;
-                (end, doubled) = self.closing_quote(&mut special, &mut newlines)?;
+                end = self.closing_quote(&mut special, &mut newlines, &mut found.doubles)?;
                 at = special.next()?;
                 if at != end + 1 {
                     return None;
@@ -73,7 +116,9 @@ impl Scanner {
                 }
             }
             if cells < most {
-                spans.push(Span { start: start as u32, end: end as u32, quoted, doubled });
+                let (start, end) = (start as u32, end as u32);
+                let doubled = found.doubles.len() > doubles;
+                found.spans.push(Span { start, end, quoted, doubles: doubles as u32, doubled });
             }
             cells += 1;
             start = at + 1;
@@ -84,18 +129,22 @@ impl Scanner {
         }
     }
 
-    /// Where the quote is that closes a cell, and whether doubled ones were before it.
-    fn closing_quote(&self, special: &mut Special<'_>, newlines: &mut u64) -> Option<(usize, bool)> {
-        let mut doubled = false;
+    /// Where the quote is that closes a cell.
+    #[inline(always)]
+    fn closing_quote(
+        &self,
+        special: &mut Special<'_>,
+        newlines: &mut u64,
+        doubles: &mut Vec<u32>,
+    ) -> Option<usize> {
         loop {
             let at = special.next()?;
             let byte = special.bytes[at];
             if Some(byte) == self.quote {
                 if Some(*special.bytes.get(at + 1)?) != self.quote {
-                    return Some((at, doubled));
+                    return Some(at);
                 }
-                doubled = true;
-                special.next()?;
+                doubles.push(special.next()? as u32);
             } else {
                 *newlines += u64::from(byte == b'\n');
             }
@@ -105,39 +154,46 @@ impl Scanner {
 
 /// The places of the bytes with a meaning, in their order.
 struct Special<'a> {
-    lanes: &'a [u64; 4],
+    lanes: [u64; 4],
     bytes: &'a [u8],
-    /// Where to read on.
+    words: &'a [[u8; 8]],
+    tail: &'a [u8],
+    /// The word to read on with, and the highest bit of each byte of the one before that is still to be told.
     next_word: usize,
-    /// Where the word was that was read last, and the highest bit of each byte of it that is still to be told.
-    base: usize,
     found: u64,
 }
 
-impl Special<'_> {
-    #[inline]
+impl<'a> Special<'a> {
+    fn new(lanes: [u64; 4], bytes: &'a [u8]) -> Special<'a> {
+        let (words, tail) = bytes.as_chunks::<8>();
+        Special { lanes, bytes, words, tail, next_word: 0, found: 0 }
+    }
+
+    #[inline(always)]
     fn next(&mut self) -> Option<usize> {
         while self.found == 0 {
-            let rest = self.bytes.get(self.next_word..)?;
-            (self.base, self.next_word) = (self.next_word, self.next_word + 8);
-            self.found = match rest.first_chunk::<8>() {
+            self.found = match self.words.get(self.next_word) {
                 Some(word) => self.matches(u64::from_le_bytes(*word)),
-                None if rest.is_empty() => return None,
-                None => {
-                    let mut word = [0; 8];
-                    word[..rest.len()].copy_from_slice(rest);
-                    // What is behind the end matches nothing.
-                    self.matches(u64::from_le_bytes(word)) & ((1 << (8 * rest.len())) - 1)
-                }
+                None if self.next_word == self.words.len() => self.matches_of_tail(),
+                None => return None,
             };
+            self.next_word += 1;
         }
-        let at = self.base + (self.found.trailing_zeros() / 8) as usize;
+        let at = 8 * (self.next_word - 1) + (self.found.trailing_zeros() / 8) as usize;
         self.found &= self.found - 1;
         Some(at)
     }
 
+    #[cold]
+    fn matches_of_tail(&self) -> u64 {
+        let mut word = [0; 8];
+        word[..self.tail.len()].copy_from_slice(self.tail);
+        // What is behind the end matches nothing.
+        self.matches(u64::from_le_bytes(word)) & ((1 << (8 * self.tail.len())) - 1)
+    }
+
     /// The highest bit of each byte that is one of the lanes' bytes.
-    #[inline]
+    #[inline(always)]
     fn matches(&self, word: u64) -> u64 {
         // Not exact tests for zero bytes would carry into the next byte.
         let zeros = |x: u64| !(((x & LOW) + LOW) | x | LOW);
@@ -157,21 +213,17 @@ mod tests {
         fn what_it_finds_is_what_the_yardstick_finds(file in reference::file(), dialect in reference::dialect()) {
             let Some(scanner) = Scanner::new(&dialect) else { return Ok(()) };
             let (records, _) = reference::parse(&file, &dialect);
-            let mut spans = Vec::new();
+            let mut cells = Cells::default();
             for record in records.iter().filter(|record| !record.cells.is_empty()) {
                 let rest = &file[record.start.byte() as usize..];
-                let Some(scanned) = scanner.record(rest, &mut spans, 100) else { continue };
+                let Some(scanned) = scanner.record(rest, &mut cells, 100) else { continue };
                 prop_assert_eq!((scanned.length, scanned.cells), (record.length, record.cells.len()));
                 let newlines = rest[..scanned.length].iter().filter(|byte| **byte == b'\n').count();
                 prop_assert_eq!(scanned.newlines, newlines as u64);
-                for (span, cell) in spans.iter().zip(&record.cells) {
-                    let mut value = rest[span.start as usize..span.end as usize].to_vec();
-                    if span.doubled {
-                        let quote = char::from(dialect.quote.unwrap()).to_string();
-                        let text: String = value.iter().map(|byte| char::from(*byte)).collect();
-                        value = text.replace(&quote.repeat(2), &quote).chars().map(|c| c as u8).collect();
-                    }
-                    prop_assert_eq!((&value, span.quoted), (&cell.value, cell.quoted));
+                for (index, cell) in record.cells.iter().enumerate() {
+                    let mut out = vec![0; rest.len()];
+                    prop_assert_eq!(cells.meant(rest, index, &mut out), &cell.value);
+                    prop_assert_eq!(cells.written(rest, index).1, cell.quoted);
                 }
             }
         }
@@ -180,9 +232,10 @@ mod tests {
     #[test]
     fn it_gives_up_only_on_the_unusual() {
         let scanner = Scanner::new(&Dialect::default()).unwrap();
-        let mut spans = Vec::new();
+        let mut found = Cells::default();
         let mut cells = |text: &str| {
-            scanner.record(text.as_bytes(), &mut spans, 2).map(|scanned| (scanned.cells, spans.len()))
+            let scanned = scanner.record(text.as_bytes(), &mut found, 2);
+            scanned.map(|scanned| (scanned.cells, found.spans.len()))
         };
         assert_eq!(cells("a,5\" disk,\"b\n\"\"c\"\"\",,\"\"\nnext"), Some((5, 2)));
         assert_eq!(cells("\r"), Some((1, 1)));

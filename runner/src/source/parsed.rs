@@ -164,3 +164,41 @@ fn behind_cell(dialect: &Dialect, quote: u8, raw: &[u8], mut place: usize, mut l
     // What is not quoted, also behind a closing quote, is as long as it was written.
     place + length + 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::reference;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn cells_and_their_quotes_are_those_of_the_yardstick(
+            file in reference::file(),
+            dialect in reference::dialect(),
+            piece in 1usize..9,
+            backwards: bool,
+        ) {
+            let (records, _) = reference::parse(&file, &dialect);
+            let mut parsed = Parsed::new(dialect, 100, file.len() + 1);
+            for record in records.iter().filter(|record| !record.cells.is_empty()) {
+                parsed.begin();
+                for bytes in record.raw.chunks(piece) {
+                    prop_assert_eq!(parsed.push(bytes), (bytes.len(), false));
+                }
+                prop_assert!(parsed.finish());
+                prop_assert_eq!(parsed.cells(), record.cells.len());
+                let mut order: Vec<usize> = (0..record.cells.len()).collect();
+                if backwards {
+                    order.reverse();
+                }
+                for index in order {
+                    prop_assert_eq!(parsed.cell(index), &record.cells[index].value);
+                    prop_assert_eq!(parsed.is_quoted(&record.raw, index), record.cells[index].quoted);
+                }
+            }
+        }
+    }
+}

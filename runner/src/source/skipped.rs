@@ -40,3 +40,19 @@ impl Skipped {
 pub(super) fn lone_returns(bytes: &[u8]) -> u64 {
     memchr_iter(b'\r', bytes).filter(|&at| bytes.get(at + 1) != Some(&b'\n')).count() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn pieces_add_up_to_the_whole(text in "[a\r\n]{0,20}", piece in 1usize..5) {
+            let mut skipped = Skipped::default();
+            text.as_bytes().chunks(piece).for_each(|bytes| skipped.add(bytes));
+            prop_assert_eq!(skipped.lone_returns(), lone_returns(text.as_bytes()));
+            prop_assert_eq!((skipped.bytes, skipped.head), (text.len() as u64, text.into_bytes()));
+        }
+    }
+}

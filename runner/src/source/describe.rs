@@ -53,7 +53,7 @@ fn over(
         Header::Names(names) => (names.clone(), start.line()),
         Header::InFile(named) => {
             let line = first_record(&mut records, file)?;
-            let names = if *named { cells(&records, file, line)? } else { numbered(records.cells()) };
+            let names = if *named { cells(&mut records, file, line)? } else { numbered(records.cells()) };
             if *named {
                 records.consume();
             }
@@ -83,17 +83,17 @@ fn first_record(records: &mut Records, file: &str) -> Result<u64, Error> {
     }
 }
 
-fn cells(records: &Records, file: &str, line: u64) -> Result<Vec<String>, Error> {
-    let name = |index: usize| {
-        let (start, end) = records.bounds(index);
-        let problem = || format!("the header's cell {} is not UTF-8: convert the file", index + 1);
-        let name = str::from_utf8(&records.decoded()[start..end]);
-        name.map(str::to_owned).map_err(|_| in_header(file, line, problem()))
-    };
+fn cells(records: &mut Records, file: &str, line: u64) -> Result<Vec<String>, Error> {
     if records.cells() > MAX_COLUMNS {
         return Err(too_many(records.cells(), file, line));
     }
-    (0..records.cells()).map(name).collect()
+    let count = records.cells();
+    let name = |index: usize| {
+        let name = str::from_utf8(records.cell(index)).map(str::to_owned);
+        let problem = || format!("the header's cell {} is not UTF-8: convert the file", index + 1);
+        name.map_err(|_| in_header(file, line, problem()))
+    };
+    (0..count).map(name).collect()
 }
 
 fn too_many(count: usize, file: &str, line: u64) -> Error {

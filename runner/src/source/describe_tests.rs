@@ -1,3 +1,5 @@
+//! Facts about headers, one by one.
+
 use std::fs;
 
 use super::*;

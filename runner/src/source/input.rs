@@ -79,7 +79,10 @@ fn paths(from: &str, base: &Path) -> Result<Vec<PathBuf>, Error> {
     let matches = glob::glob(&pattern).map_err(|source| Error::Pattern { pattern: from.into(), source })?;
     let mut paths = Vec::new();
     for path in matches {
-        paths.push(path.map_err(|error| read_error(&error.path().to_path_buf(), error.into()))?);
+        paths.push(path.map_err(|error| {
+            let file = error.path().display().to_string();
+            Error::Read { file, source: error.into() }
+        })?);
     }
     if paths.is_empty() { Err(Error::NoMatch { pattern: from.into() }) } else { Ok(paths) }
 }

@@ -174,41 +174,27 @@ impl Reader {
         }
         self.check_utf8()?;
         for at in 0..self.wanted.len() {
-            let index = self.wanted[at].index;
-            let (start, end) = self.records.bounds(index);
-            if self.is_null(index, start, end) {
-                self.wanted[at].column.push_null();
-            } else if !self.wanted[at].column.push(&self.records.decoded()[start..end]) {
-                self.roll_back(row);
-                let field = &self.wanted[at].field;
-                return Err(("bad_cell", format!("column `{}`: not of type {}", field.name, field.ty)));
+            let Wanted { index, field, column } = &mut self.wanted[at];
+            match self.records.value(*index, &self.null_words) {
+                None => column.push_null(),
+                Some(cell) if column.push(cell) => {}
+                Some(_) => {
+                    let reason = format!("column `{}`: not of type {}", field.name, field.ty);
+                    self.roll_back(row);
+                    return Err(("bad_cell", reason));
+                }
             }
         }
         Ok(())
     }
 
-    fn is_null(&mut self, index: usize, start: usize, end: usize) -> bool {
-        if start == end {
-            return !self.records.is_quoted(index);
-        }
-        let cell = &self.records.decoded()[start..end];
-        self.null_words.iter().any(|word| **word == *cell) && !self.records.is_quoted(index)
-    }
-
-    /// Whether the wanted cells are UTF-8, each on its own: in the usual case the record is ASCII as a whole.
-    fn check_utf8(&self) -> Result<(), (&'static str, String)> {
-        let decoded = self.records.decoded();
-        if decoded.is_ascii() {
+    /// Whether the wanted cells are UTF-8, each on its own.
+    fn check_utf8(&mut self) -> Result<(), (&'static str, String)> {
+        if self.records.is_utf8() {
             return Ok(());
         }
-        let whole = simdutf8::basic::from_utf8(decoded);
         for wanted in &self.wanted {
-            let (start, end) = self.records.bounds(wanted.index);
-            let valid = match whole {
-                Ok(text) => text.is_char_boundary(start) && text.is_char_boundary(end),
-                Err(_) => simdutf8::basic::from_utf8(&decoded[start..end]).is_ok(),
-            };
-            if !valid {
+            if simdutf8::basic::from_utf8(self.records.cell(wanted.index)).is_err() {
                 return Err(("bad_utf8", format!("column `{}`: not UTF-8", wanted.field.name)));
             }
         }
@@ -263,3 +249,11 @@ impl Reader {
 #[cfg(test)]
 #[path = "reader_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "reader_properties.rs"]
+mod properties;
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod stream_tests;

@@ -1,23 +1,18 @@
+//! Facts about reading, one by one; `reader_properties.rs` compares everything with the yardstick.
+
 use std::fs;
-use std::io::{self, Write};
 
 use arrow_array::cast::AsArray;
-use proptest::prelude::*;
 
 use super::*;
-use crate::dialect::Dialect;
 use crate::schema::Type;
-use crate::source::reference::{self, Record};
-use crate::source::stdin::Feed;
-use crate::source::{Compression, Input, describe, inputs};
+use crate::source::{describe, inputs};
 use crate::units::ByteSize;
 
-const NO_LIMIT: usize = 1 << 20;
-
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn with(content: &[u8]) -> (Folder, SourceFile) {
+    pub(super) fn with(content: &[u8]) -> (Folder, SourceFile) {
         let folder = Folder(tempfile::tempdir().unwrap());
         fs::write(folder.0.path().join("t.csv"), content).unwrap();
         let file = inputs("t.csv", folder.0.path()).unwrap().remove(0);
@@ -27,11 +22,11 @@ impl Folder {
 
 /// Rows as text, NULL as `None`.
 #[derive(Debug, Default, PartialEq)]
-struct Seen {
-    rows: Vec<(Position, Vec<Option<String>>)>,
-    rejects: Vec<(Position, &'static str, Vec<u8>)>,
-    blank: u64,
-    ends: Vec<Position>,
+pub(super) struct Seen {
+    pub(super) rows: Vec<(Position, Vec<Option<String>>)>,
+    pub(super) rejects: Vec<(Position, &'static str, Vec<u8>)>,
+    pub(super) blank: u64,
+    pub(super) ends: Vec<Position>,
 }
 
 impl Seen {
@@ -52,7 +47,7 @@ impl Seen {
         self.ends.push(batch.end);
     }
 
-    fn cells(&self) -> Vec<Vec<Option<&str>>> {
+    pub(super) fn cells(&self) -> Vec<Vec<Option<&str>>> {
         self.rows.iter().map(|(_, row)| row.iter().map(Option::as_deref).collect()).collect()
     }
 
@@ -61,24 +56,24 @@ impl Seen {
     }
 }
 
-fn drain(reader: &mut Reader, max_rows: usize) -> Result<Seen, (Seen, Error)> {
+pub(super) fn drain(reader: &mut Reader, max_rows: usize) -> Result<Seen, Box<(Seen, Error)>> {
     let mut seen = Seen::default();
     loop {
         match reader.next_batch(max_rows) {
             Ok(Some(batch)) => seen.add(&batch),
             Ok(None) => return Ok(seen),
-            Err(error) => return Err((seen, error)),
+            Err(error) => return Err(Box::new((seen, error))),
         }
     }
 }
 
-fn text_fields(width: usize) -> Vec<Field> {
+pub(super) fn text_fields(width: usize) -> Vec<Field> {
     (0..width)
         .map(|column| Field::nullable(format!("c{column}"), Type::of(crate::schema::Scalar::Text)))
         .collect()
 }
 
-fn memory() -> Memory {
+pub(super) fn memory() -> Memory {
     Memory::new(64 << 20, 1)
 }
 
@@ -97,163 +92,6 @@ fn read(content: &[u8]) -> Seen {
     let mut seen = Seen::default();
     read_with(content, &Settings::default(), &[]).unwrap().iter().for_each(|batch| seen.add(batch));
     seen
-}
-
-struct Way {
-    width: usize,
-    block_bytes: usize,
-    batch_bytes: u64,
-    max_rows: usize,
-    max_row_bytes: usize,
-}
-
-fn way() -> impl Strategy<Value = Way> {
-    let max_row_bytes = prop_oneof![Just(NO_LIMIT), 1usize..20];
-    (1usize..4, prop_oneof![1usize..9, Just(4096)], 1u64..40, 1usize..6, max_row_bytes).prop_map(
-        |(width, block_bytes, batch_bytes, max_rows, max_row_bytes)| Way {
-            width,
-            block_bytes,
-            batch_bytes,
-            max_rows,
-            max_row_bytes,
-        },
-    )
-}
-
-impl std::fmt::Debug for Way {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Way { width, block_bytes, batch_bytes, max_rows, max_row_bytes } = self;
-        write!(f, "width {width} block {block_bytes} batch {batch_bytes} rows {max_rows} row {max_row_bytes}")
-    }
-}
-
-fn settings_of(dialect: &Dialect, way: &Way) -> Settings {
-    let text = |byte: Option<u8>| byte.map(|byte| char::from(byte).to_string()).unwrap_or_default();
-    Settings {
-        delimiter: text(Some(dialect.delimiter)),
-        quote: text(dialect.quote),
-        escape: text(dialect.escape),
-        null: vec!["NA".into(), "a".into()],
-        max_row_bytes: ByteSize(way.max_row_bytes as u64),
-        ..Settings::default()
-    }
-}
-
-/// What the reader should see of these records.
-fn expected(records: &[Record], way: &Way) -> Seen {
-    let mut seen = Seen::default();
-    for record in records {
-        let blank = record.cells.is_empty();
-        if blank && way.width > 1 {
-            seen.blank += 1;
-            continue;
-        }
-        let code = if !blank && record.length > way.max_row_bytes {
-            Some("too_long")
-        } else if !blank && record.cells.len() != way.width {
-            Some("ragged")
-        } else if record.cells.iter().any(|cell| str::from_utf8(&cell.value).is_err()) {
-            Some("bad_utf8")
-        } else {
-            None
-        };
-        if let Some(code) = code {
-            seen.rejects.push((record.start, code, record.raw.clone()));
-            continue;
-        }
-        let null_words: [&[u8]; 3] = [b"", b"NA", b"a"];
-        let mut row: Vec<Option<String>> = record
-            .cells
-            .iter()
-            .map(|cell| (cell.quoted || !null_words.contains(&cell.value.as_slice()), &cell.value))
-            .map(|(there, value)| there.then(|| String::from_utf8(value.clone()).unwrap()))
-            .collect();
-        row.resize(way.width, None);
-        seen.rows.push((record.start, row));
-    }
-    seen
-}
-
-fn open(file: &SourceFile, dialect: &Dialect, way: &Way, from: Position, end: Option<u64>) -> Reader {
-    let stream = Stream::over(file, None, from.byte(), end).unwrap();
-    let fields = text_fields(way.width);
-    let wanted: Vec<usize> = (0..way.width).collect();
-    let settings = settings_of(dialect, way);
-    let split = (from, end);
-    let mut reader =
-        Reader::over(stream, &settings, (&fields, &wanted), split, &memory(), way.block_bytes).unwrap();
-    reader.batch_bytes = way.batch_bytes;
-    reader
-}
-
-/// `seen` is right for the records from `from` on, whatever its batches are.
-fn assert_seen(
-    seen: &Seen,
-    records: &[Record],
-    (from, end): (Position, u64),
-    way: &Way,
-) -> Result<(), TestCaseError> {
-    let inside: Vec<Record> =
-        records.iter().filter(|r| r.start >= from && r.start.byte() < end).cloned().collect();
-    let expected = expected(&inside, way);
-    prop_assert_eq!(&seen.rows, &expected.rows);
-    prop_assert_eq!(&seen.rejects, &expected.rejects);
-    prop_assert_eq!(seen.blank, expected.blank);
-    prop_assert!(seen.ends.is_sorted());
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
-
-    #[test]
-    fn any_bytes_in_any_pieces_are_read_as_the_yardstick_says(
-        content in reference::file(),
-        dialect in reference::dialect(),
-        way in way(),
-    ) {
-        let (_folder, file) = Folder::with(&content);
-        let (records, unclosed) = reference::parse(&content, &dialect);
-        let outcome = drain(&mut open(&file, &dialect, &way, Position::FILE_START, None), way.max_rows);
-        let (seen, error) = match outcome {
-            Ok(seen) => (seen, None),
-            Err((seen, error)) => (seen, Some(error)),
-        };
-        if let Some(expected) = unclosed {
-            let is_right = matches!(error, Some(Error::UnclosedQuote { line, .. }) if line == expected);
-            prop_assert!(is_right, "{:?}", error);
-            return Ok(());
-        }
-        prop_assert!(error.is_none(), "{:?}", error);
-        assert_seen(&seen, &records, (Position::FILE_START, u64::MAX), &way)?;
-        let size = content.len() as u64;
-        prop_assert_eq!(seen.ends.last().map_or(0, |end| end.byte()), size);
-        for from in seen.ends {
-            let again = drain(&mut open(&file, &dialect, &way, from, None), way.max_rows);
-            assert_seen(&again.unwrap(), &records, (from, u64::MAX), &way)?;
-        }
-    }
-
-    #[test]
-    fn splits_at_record_boundaries_hold_every_record_once_and_end_at_their_end(
-        content in reference::file(),
-        dialect in reference::dialect(),
-        way in way(),
-        cut in any::<prop::sample::Index>(),
-    ) {
-        let (_folder, file) = Folder::with(&content);
-        let (records, unclosed) = reference::parse(&content, &dialect);
-        prop_assume!(!records.is_empty() && unclosed.is_none());
-        let cut = records[cut.index(records.len())].start;
-        let size = content.len() as u64;
-        for (from, end) in [(Position::FILE_START, cut.byte()), (cut, size)] {
-            let mut reader = open(&file, &dialect, &way, from, Some(end));
-            let seen = drain(&mut reader, way.max_rows).unwrap();
-            assert_seen(&seen, &records, (from, end), &way)?;
-            prop_assert_eq!(seen.ends.last().map_or(from.byte(), |last| last.byte()), end);
-            prop_assert!(reader.next_batch(1).unwrap().is_none());
-        }
-    }
 }
 
 #[test]
@@ -462,7 +300,7 @@ fn an_unclosed_quote_is_an_error_with_the_line_where_its_record_began() {
         let (settings, fields) = (Settings::default(), text_fields(width));
         let mut reader =
             Reader::open(&file, &settings, &fields, &[0], Position::FILE_START, None, &memory()).unwrap();
-        let (_, error) = drain(&mut reader, 100).unwrap_err();
+        let (_, error) = *drain(&mut reader, 100).unwrap_err();
         let line = if content.ends_with(",2") { 2 } else { 3 };
         assert!(error.to_string().starts_with(&format!("`t.csv` line {line}: ")), "{error}");
     }
@@ -478,90 +316,4 @@ fn an_unclosed_quote_at_the_start_of_a_large_file_does_not_fill_the_memory() {
     let error = reader.next_batch(100).unwrap_err();
     assert!(matches!(error, Error::UnclosedQuote { line: 2, .. }), "{error}");
     assert!(reader.records.held_bytes() <= 2 * MAX_BLOCK_BYTES);
-}
-
-fn compressed(content: &[u8], compression: Compression) -> Vec<u8> {
-    match compression {
-        Compression::None => content.to_vec(),
-        Compression::Gzip => {
-            let half = content.len() / 2;
-            let member = |part: &[u8]| {
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-                encoder.write_all(part).unwrap();
-                encoder.finish().unwrap()
-            };
-            [member(&content[..half]), member(&content[half..])].concat()
-        }
-        Compression::Zstd => zstd::encode_all(content, 1).unwrap(),
-    }
-}
-
-#[test]
-fn a_compressed_file_is_read_like_the_plain_one_also_from_the_middle() {
-    let content: String = (0..20_000).map(|row| format!("{row},\"text\nof {row}\"\n")).collect();
-    let (_folder, plain) = Folder::with(content.as_bytes());
-    let settings = Settings::default();
-    let read = |file: &SourceFile, from| {
-        let mut reader =
-            Reader::open(file, &settings, &text_fields(2), &[0, 1], from, None, &memory()).unwrap();
-        drain(&mut reader, 1000).unwrap()
-    };
-    let expected = read(&plain, Position::FILE_START);
-    assert_eq!(expected.rows.len(), 20_000);
-    for compression in [Compression::Gzip, Compression::Zstd] {
-        let (_folder, file) = Folder::with(&compressed(content.as_bytes(), compression));
-        assert_eq!(file.compression, compression);
-        assert_eq!(read(&file, Position::FILE_START), expected);
-        assert_eq!(read(&file, expected.ends[7]).rows, expected.rows[8000..]);
-    }
-}
-
-#[test]
-fn a_compressed_file_that_is_cut_off_is_an_error_that_says_so() {
-    let content: String = (0..20_000).map(|row| format!("{row},x\n")).collect();
-    for (compression, format) in [(Compression::Gzip, "gzip"), (Compression::Zstd, "zstd")] {
-        let packed = compressed(content.as_bytes(), compression);
-        let (_folder, file) = Folder::with(&packed[..packed.len() - 10]);
-        let start = Position::FILE_START;
-        let mut reader =
-            Reader::open(&file, &Settings::default(), &text_fields(2), &[0], start, None, &memory()).unwrap();
-        let (_, error) = drain(&mut reader, 1000).unwrap_err();
-        let message = error.to_string();
-        assert!(
-            message.starts_with(&format!("`t.csv` cannot be decompressed ({format}): it is cut off")),
-            "{message}"
-        );
-    }
-}
-
-#[test]
-fn a_file_that_ends_before_the_position_or_the_splits_end_is_an_error() {
-    let (_folder, file) = Folder::with(b"1\n2\n");
-    let (settings, fields) = (Settings::default(), text_fields(1));
-    let open = |from, end| {
-        let from = Position::File { byte: from, line: 1 };
-        Reader::open(&file, &settings, &fields, &[0], from, end, &memory())
-    };
-    assert!(matches!(open(5, None).err().unwrap(), Error::Shrunk { size: 4, expected: 5, .. }));
-    let (seen, error) = drain(&mut open(0, Some(9)).unwrap(), 1).unwrap_err();
-    assert_eq!(seen.rows.len(), 2);
-    assert!(matches!(error, Error::Shrunk { size: 4, expected: 9, .. }));
-    assert!(open(4, None).unwrap().next_batch(1).unwrap().is_none());
-}
-
-#[test]
-fn rows_of_a_stream_that_falls_silent_are_handed_out() {
-    let (input, mut writer) = io::pipe().unwrap();
-    let file = SourceFile { input: Input::Stdin, key: "-".into(), compression: Compression::None };
-    let stream = Stream::over(&file, Some(Feed::of(input)), 0, None).unwrap();
-    let fields = text_fields(1);
-    let split = (Position::FILE_START, None);
-    let mut reader =
-        Reader::over(stream, &Settings::default(), (&fields, &[0]), split, &memory(), 4096).unwrap();
-    writer.write_all(b"1\n2\nha").unwrap();
-    let batch = reader.next_batch(100).unwrap().unwrap();
-    assert_eq!((batch.rows, batch.end.byte()), (2, 4));
-    writer.write_all(b"lf\n").unwrap();
-    drop(writer);
-    assert_eq!(drain(&mut reader, 100).unwrap().cells(), [[Some("half")]]);
 }

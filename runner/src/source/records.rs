@@ -1,14 +1,15 @@
 //! One record after the other from a stream, with what `csv-core` hides: where a record starts, which lines it
 //! spans, whether a cell was quoted, blank lines, a quote that is never closed. Must not know columns or types.
 
-use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::memchr;
 
 use super::Error;
+use super::parsed::Parsed;
+use super::scan::{Cells, Scanner};
+use super::skipped::{Skipped, lone_returns};
 use super::stream::{Got, Stream};
 use crate::dialect::Dialect;
 use crate::position::Position;
-use crate::reject::MAX_ORIGINAL_BYTES;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -16,8 +17,6 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 pub(super) struct Records {
     stream: Stream,
     ended: bool,
-    parser: csv_core::Reader,
-    dialect: Dialect,
     limits: Limits,
     phase: Phase,
     /// Where the record in hand starts.
@@ -30,20 +29,21 @@ pub(super) struct Records {
     filled: usize,
     /// Whether a carriage return was ever seen: else line ends need no second look.
     has_cr: bool,
+    /// The same for bytes that are not ASCII and the check of UTF-8.
+    has_non_ascii: bool,
 
     /// Bytes of the buffer from `start` on that belong to the record in hand.
     taken: usize,
-    /// Its cells, unescaped, one behind the other; always as long as the buffer, so there is room.
-    decoded: Vec<u8>,
-    decoded_len: usize,
-    /// Where cells end in `decoded`; those behind the expected number only pass through the last entries.
-    ends: Vec<usize>,
-    cells: usize,
-    /// The newline that closed the last record is ours.
-    added_newline: bool,
-    /// How far it was searched for the start of a cell: the cell and its place in the buffer behind `start`.
-    searched: (usize, usize),
-    has_quote: Option<bool>,
+    /// Whether it ends with a line end, not with the file.
+    has_line_end: bool,
+    /// Newlines in it that `parsed` did not see.
+    newlines: u64,
+    /// The usual way to its cells, and what it found: the number of cells, of which the first are in `found`.
+    scanner: Option<Scanner>,
+    scanned: Option<usize>,
+    found: Cells,
+    /// The other way.
+    parsed: Parsed,
     skipped: Option<Skipped>,
 }
 
@@ -70,15 +70,6 @@ enum Phase {
     Whole { blank: bool },
 }
 
-/// A record that is too long to be held.
-#[derive(Default)]
-struct Skipped {
-    head: Vec<u8>,
-    bytes: u64,
-    lone_returns: u64,
-    last_is_return: bool,
-}
-
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -103,26 +94,12 @@ enum Filled {
     End,
 }
 
-/// Cells behind the expected ones are counted in steps of so many.
-const SPARE_ENDS: usize = 16;
-
 impl Records {
     /// Reads on where `stream` stands, which is `position`.
     pub(super) fn new(stream: Stream, dialect: Dialect, limits: Limits, position: Position) -> Records {
-        let mut builder = ReaderBuilder::new();
-        builder.delimiter(dialect.delimiter).terminator(Terminator::CRLF).escape(dialect.escape);
-        match dialect.quote {
-            Some(quote) => builder.quote(quote),
-            None => builder.quoting(false),
-        };
-        let mut parser = builder.build();
-        // It strips a BOM from the first bytes it sees, and a split may start with one that is data.
-        parser.read_record(b"\n", &mut [0], &mut [0]);
         Records {
             stream,
             ended: false,
-            parser,
-            dialect,
             limits,
             phase: Phase::Start,
             byte: position.byte(),
@@ -131,14 +108,14 @@ impl Records {
             start: 0,
             filled: 0,
             has_cr: false,
+            has_non_ascii: false,
             taken: 0,
-            decoded: vec![0; limits.block_bytes],
-            decoded_len: 0,
-            ends: vec![0; limits.cells + SPARE_ENDS],
-            cells: 0,
-            added_newline: false,
-            searched: (0, 0),
-            has_quote: None,
+            has_line_end: true,
+            newlines: 0,
+            scanner: Scanner::new(&dialect),
+            scanned: None,
+            found: Cells::default(),
+            parsed: Parsed::new(dialect, limits.cells, limits.block_bytes),
             skipped: None,
         }
     }
@@ -196,38 +173,48 @@ impl Records {
     }
 
     fn begin(&mut self) {
-        self.parser.set_line(0);
-        (self.decoded_len, self.cells, self.searched, self.has_quote) = (0, 0, (0, 0), None);
-        self.added_newline = false;
+        self.parsed.begin();
+        (self.newlines, self.scanned, self.has_line_end) = (0, None, true);
         self.phase = match self.buffer[self.start] {
             b'\n' => {
-                self.parser.set_line(1);
-                self.taken = 1;
+                (self.taken, self.newlines) = (1, 1);
                 Phase::Whole { blank: true }
             }
             b'\r' => {
                 self.taken = 1;
                 Phase::Return { blank: true }
             }
-            _ => Phase::Inside,
+            _ => self.scan(),
         };
     }
 
+    /// Takes the record whole, if that is possible.
+    fn scan(&mut self) -> Phase {
+        let bytes = &self.buffer[self.start..self.filled];
+        let scan = |scanner: &Scanner| scanner.record(bytes, &mut self.found, self.limits.cells);
+        let Some(scanned) = self.scanner.as_ref().and_then(scan) else { return Phase::Inside };
+        self.scanned = Some(scanned.cells);
+        self.newlines = scanned.newlines;
+        self.taken = scanned.length;
+        self.behind_line_end()
+    }
+
+    /// What follows the byte that ended the record.
+    fn behind_line_end(&self) -> Phase {
+        match self.buffer[self.start + self.taken - 1] {
+            b'\r' => Phase::Return { blank: false },
+            _ => Phase::Whole { blank: false },
+        }
+    }
+
     fn parse(&mut self) {
-        let input = &self.buffer[self.start + self.taken..self.filled];
-        let kept = self.cells.min(self.limits.cells);
-        let (result, read, written, cells) =
-            self.parser.read_record(input, &mut self.decoded[self.decoded_len..], &mut self.ends[kept..]);
+        let (read, is_end) = self.parsed.push(&self.buffer[self.start + self.taken..self.filled]);
         self.taken += read;
-        self.decoded_len += written;
-        self.cells += cells;
-        let by_return = self.taken > 0 && self.buffer[self.start + self.taken - 1] == b'\r';
+        if is_end {
+            self.phase = self.behind_line_end();
+        }
         if self.skipped.is_some() {
             self.skip_what_was_taken();
-        }
-        if result == ReadRecordResult::Record {
-            self.phase =
-                if by_return { Phase::Return { blank: false } } else { Phase::Whole { blank: false } };
         }
     }
 
@@ -235,7 +222,7 @@ impl Records {
     fn end_line(&mut self, blank: bool) {
         if self.buffer[self.start + self.taken] == b'\n' {
             self.taken += 1;
-            self.parser.set_line(self.parser.line() + 1);
+            self.newlines += 1;
             if self.skipped.is_some() {
                 self.skip_what_was_taken();
             }
@@ -243,15 +230,11 @@ impl Records {
         self.phase = Phase::Whole { blank };
     }
 
-    /// Inside quotes a newline is a byte like any other, so one more tells whether the last quote was closed.
     fn end_of_file(&mut self) -> Result<(), Error> {
-        let kept = self.cells.min(self.limits.cells);
-        let (result, _, _, cells) = self.parser.read_record(b"\n", &mut [0], &mut self.ends[kept..]);
-        if result != ReadRecordResult::Record {
+        if !self.parsed.finish() {
             return Err(Error::UnclosedQuote { file: self.stream.name().into(), line: self.line });
         }
-        self.cells += cells;
-        self.added_newline = true;
+        self.has_line_end = false;
         self.phase = Phase::Whole { blank: false };
         Ok(())
     }
@@ -267,19 +250,10 @@ impl Records {
     /// Lets go of the bytes of a record that is over the limit, keeping its start for the reject.
     fn skip_what_was_taken(&mut self) {
         let bytes = &self.buffer[self.start..self.start + self.taken];
-        let skipped = self.skipped.get_or_insert_default();
-        let room = MAX_ORIGINAL_BYTES - skipped.head.len();
-        skipped.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        skipped.bytes += bytes.len() as u64;
-        if let (true, Some(first)) = (skipped.last_is_return, bytes.first()) {
-            skipped.lone_returns += u64::from(*first != b'\n');
-        }
-        if let Some(last) = bytes.last() {
-            skipped.last_is_return = *last == b'\r';
-            skipped.lone_returns += lone_returns(bytes) - u64::from(skipped.last_is_return);
-        }
+        self.skipped.get_or_insert_default().add(bytes);
         self.start += self.taken;
-        (self.taken, self.decoded_len) = (0, 0);
+        self.taken = 0;
+        self.parsed.forget();
         self.shrink();
     }
 
@@ -298,14 +272,16 @@ impl Records {
             let doubled = (2 * self.filled).min(self.limits.max_row_bytes.saturating_add(1));
             let length = doubled.max(self.filled + 1);
             self.buffer.resize(length, 0);
-            self.decoded.resize(length, 0);
+            self.parsed.resize(length);
         }
         // Never more than a block, so that what is left behind a large record fits into one.
         let room = (self.filled + self.limits.block_bytes).min(self.buffer.len());
         let room = &mut self.buffer[self.filled..room];
         Ok(match self.stream.read(room, wait)? {
             Got::Bytes(length) => {
-                self.has_cr = self.has_cr || memchr(b'\r', &room[..length]).is_some();
+                let bytes = &room[..length];
+                self.has_cr = self.has_cr || memchr(b'\r', bytes).is_some();
+                self.has_non_ascii = self.has_non_ascii || !bytes.is_ascii();
                 self.filled += length;
                 Filled::Some
             }
@@ -323,13 +299,12 @@ impl Records {
     }
 
     fn lines(&self) -> u64 {
-        let newlines = self.parser.line() - u64::from(self.added_newline);
-        newlines
-            + match &self.skipped {
-                Some(skipped) => skipped.lone_returns + u64::from(skipped.last_is_return),
-                None if self.has_cr => lone_returns(self.raw_with_line_end()),
-                None => 0,
-            }
+        let returns = match &self.skipped {
+            Some(skipped) => skipped.lone_returns(),
+            None if self.has_cr => lone_returns(self.raw_with_line_end()),
+            None => 0,
+        };
+        self.newlines + self.parsed.newlines() + returns
     }
 
     /// Done with what is in hand.
@@ -350,10 +325,9 @@ impl Records {
             self.buffer.copy_within(self.start..self.filled, 0);
             self.filled -= self.start;
             self.start = 0;
-            for buffer in [&mut self.buffer, &mut self.decoded] {
-                buffer.truncate(block);
-                buffer.shrink_to_fit();
-            }
+            self.buffer.truncate(block);
+            self.buffer.shrink_to_fit();
+            self.parsed.resize(block);
         }
     }
 
@@ -364,7 +338,7 @@ impl Records {
     /// The bytes of the record in hand without its line end, or the start of one that is too long.
     pub(super) fn raw(&self) -> &[u8] {
         let mut raw = self.skipped.as_ref().map_or(self.raw_with_line_end(), |skipped| &skipped.head);
-        if !self.added_newline && self.length() == raw.len() as u64 {
+        if self.has_line_end && self.length() == raw.len() as u64 {
             raw = raw.strip_suffix(b"\n").unwrap_or(raw);
             raw = raw.strip_suffix(b"\r").unwrap_or(raw);
         }
@@ -378,72 +352,45 @@ impl Records {
 
     /// How many cells the record in hand has.
     pub(super) fn cells(&self) -> usize {
-        self.cells
+        self.scanned.unwrap_or_else(|| self.parsed.cells())
     }
 
-    /// All its cells, unescaped, without anything between them.
-    pub(super) fn decoded(&self) -> &[u8] {
-        &self.decoded[..self.decoded_len]
+    /// Whether all cells of the record in hand are UTF-8 for sure, because the bytes are as a whole.
+    pub(super) fn is_utf8(&self) -> bool {
+        // Between scanned cells are only ASCII bytes; parsed ones follow each other.
+        let whole = self.raw_with_line_end();
+        !self.has_non_ascii || self.scanned.is_some() && simdutf8::basic::from_utf8(whole).is_ok()
     }
 
-    /// Where cell `index`, one of the kept ones, starts and ends in [`Records::decoded`].
-    pub(super) fn bounds(&self, index: usize) -> (usize, usize) {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        (start, self.ends[index])
-    }
-
-    /// Whether cell `index`, one of the kept ones, was written with quotes. Asked for few cells (empty ones, null
-    /// words), so the record is searched only then; it is cheap when they are asked in their order.
-    pub(super) fn is_quoted(&mut self, index: usize) -> bool {
-        let Some(quote) = self.dialect.quote else { return false };
-        let raw = &self.buffer[self.start..self.start + self.taken];
-        if !*self.has_quote.get_or_insert_with(|| memchr(quote, raw).is_some()) {
-            return false;
-        }
-        if index < self.searched.0 {
-            self.searched = (0, 0);
-        }
-        let (mut cell, mut place) = self.searched;
-        while cell < index {
-            let (start, end) = self.bounds(cell);
-            place = behind_cell(&self.dialect, quote, raw, place, end - start);
-            cell += 1;
-        }
-        self.searched = (cell, place);
-        raw.get(place) == Some(&quote)
-    }
-}
-
-/// Where the next cell starts in `raw`, when one starts at `place` and has `length` bytes without its quoting.
-fn behind_cell(dialect: &Dialect, quote: u8, raw: &[u8], mut place: usize, mut length: usize) -> usize {
-    if raw.get(place) == Some(&quote) {
-        place += 1;
-        loop {
-            let rest = raw.get(place..).unwrap_or_default();
-            let Some(plain) = memchr2(quote, dialect.escape.unwrap_or(quote), rest) else { break };
-            length -= plain.min(length);
-            place += plain + 1;
-            if rest[plain] == quote && raw.get(place) != Some(&quote) {
-                break;
+    /// Cell `index`, one of the kept ones, of the record in hand, unescaped.
+    pub(super) fn cell(&mut self, index: usize) -> &[u8] {
+        match self.scanned {
+            None => self.parsed.cell(index),
+            Some(_) => {
+                let record = &self.buffer[self.start..self.start + self.taken];
+                self.found.meant(record, index, self.parsed.scratch())
             }
-            // A doubled quote, or a byte behind an escape.
-            length = length.saturating_sub(1);
-            place += 1;
         }
     }
-    // What is not quoted, also behind a closing quote, is as long as it was written.
-    place + length + 1
-}
 
-/// Carriage returns without a newline behind them.
-fn lone_returns(bytes: &[u8]) -> u64 {
-    memchr_iter(b'\r', bytes).filter(|&at| bytes.get(at + 1) != Some(&b'\n')).count() as u64
+    /// The same, or `None` where it means NULL: without quotes, and empty or one of `null_words`.
+    pub(super) fn value(&mut self, index: usize, null_words: &[Box<[u8]>]) -> Option<&[u8]> {
+        let means_null = |cell: &[u8]| cell.is_empty() || null_words.iter().any(|word| **word == *cell);
+        let record = &self.buffer[self.start..self.start + self.taken];
+        let is_null = if self.scanned.is_some() {
+            let (cell, quoted) = self.found.written(record, index);
+            !quoted && means_null(cell)
+        } else {
+            means_null(self.parsed.cell(index)) && !self.parsed.is_quoted(record, index)
+        };
+        if is_null { None } else { Some(self.cell(index)) }
+    }
 }
 
 #[cfg(test)]
 impl Records {
     /// What the buffers hold now.
     pub(super) fn held_bytes(&self) -> usize {
-        self.buffer.capacity() + self.decoded.capacity()
+        self.buffer.capacity() + self.parsed.held_bytes()
     }
 }

@@ -283,7 +283,6 @@ impl<'a> Cuts<'a> {
 
     /// The cuts with their lines, and the line ends of the whole block.
     fn finish(mut self) -> (Vec<Cut>, u64) {
-        self.found.sort_by_key(|cut| cut.at);
         let (mut counted, mut lines) = (0, 0);
         for cut in &mut self.found {
             lines += line_ends(self.block, counted..cut.at);

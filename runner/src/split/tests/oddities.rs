@@ -75,6 +75,24 @@ fn a_cr_counts_as_a_line_once_it_is_clear_that_no_lf_follows() {
 }
 
 #[test]
+fn an_empty_block_between_cr_and_lf_changes_nothing() {
+    let (splits, _) = tile(Dialect::default(), b"ab\r\ncd\n", Position::FILE_START, 1, &[3, 0]);
+    let ends: Vec<_> = splits.iter().map(|split| (split.end.byte(), split.end.line())).collect();
+    assert_eq!(ends, [(4, 2), (7, 3)]);
+}
+
+#[test]
+fn a_block_of_nothing_but_line_ends_is_counted_to_the_last() {
+    for (line_end, lines) in [("\n", 1000), ("\r", 1000), ("\r\n", 1000), ("\n\r", 1001)] {
+        let file = line_end.repeat(1000);
+        let (splits, _) =
+            tile(Dialect::default(), file.as_bytes(), Position::FILE_START, 1 << 20, &[1 << 20]);
+        let ends: Vec<_> = splits.iter().map(|split| (split.end.byte(), split.end.line())).collect();
+        assert_eq!(ends, [(file.len() as u64, lines + 1)], "{line_end:?}");
+    }
+}
+
+#[test]
 fn a_blank_line_is_a_place_where_a_split_may_start() {
     assert_eq!(cut_everywhere(Dialect::default(), "a\n\n\r\nb\n"), ["a\n", "\n", "\r\n", "b\n"]);
 }
@@ -132,4 +150,26 @@ fn the_split_size_is_a_quarter_of_a_streams_share_within_bounds() {
     assert_eq!(split_bytes(360_000_000, 32), 2_812_500);
     assert_eq!(split_bytes(u64::MAX, 1), 64 << 20);
     assert_eq!(split_bytes(u64::MAX, usize::MAX), 64 << 10);
+}
+
+#[test]
+fn a_record_that_starts_on_a_multiple_starts_a_split() {
+    let decided = format!("\"{}\"\n", "a".repeat(61));
+    let undecided = format!("{}\n", "\"\",".repeat(21));
+    for row in [decided, undecided] {
+        let file = row.repeat(9);
+        let (splits, _) = tile(Dialect::default(), file.as_bytes(), Position::FILE_START, 64, &[64 * 9]);
+        let expected: Vec<_> = (0..9).map(|row| (row * 64, row * 64 + 64)).collect();
+        assert_eq!(bytes(&splits), expected);
+    }
+}
+
+#[test]
+fn an_escape_at_the_end_of_a_word_holds_for_the_first_byte_of_the_next() {
+    let dialect = Dialect { escape: Some(b'\\'), ..Dialect::default() };
+    let first_word = format!("\"a\"\n\"{}\\", "a".repeat(58));
+    let file = format!("{first_word}\"\n\"\n{}\ny\n", "a".repeat(65));
+    let (splits, open_quote) = tile(dialect, file.as_bytes(), Position::FILE_START, 131, &[200]);
+    assert_eq!(bytes(&splits), [(0, 134), (134, 136)]);
+    assert!(!open_quote);
 }

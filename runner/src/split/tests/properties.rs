@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::{Scanner, at, expected, open_quote, record_starts, rows, tile};
+use super::{Scanner, at, expected, line, open_quote, record_starts, rows, tile};
 use crate::dialect::Dialect;
 use crate::position::Position;
-use crate::split::State;
+use crate::split::{Effect, State};
 
 /// Any three bytes that are no line ends, the usual ones most of the time; some coincide.
 fn dialects() -> impl Strategy<Value = Dialect> {
@@ -37,17 +37,19 @@ fn contents(dialect: Dialect, rarity: u64, max_len: usize) -> impl Strategy<Valu
     ];
     let cell = prop_oneof![
         20 => prop::sample::select(vec!["q", "qaq", "qa,bq", "qa\nbq", "qaqqbq", "qqqaqqq", "qqqq", "", "q,q", "cell"]),
+        weight(8) - 1 => prop::sample::select(vec!["l", "5ql", "qlq", "ql\nl,q"]),
         weight(5) - 1 => prop::sample::select(vec!["5q", "q5q q", "q\\qq", "\\", "q"]),
     ];
     let behind = prop_oneof![5 => Just(","), weight(6) => Just("\n"), weight(7) - 1 => Just("\r\n")];
     let written = move |(cell, behind): (&str, &str)| -> Vec<u8> {
-        let byte = |byte| match byte {
-            b'q' => quote,
-            b'\\' => escape,
-            b',' => dialect.delimiter,
-            other => other,
+        let bytes = |byte| match byte {
+            b'q' => vec![quote],
+            b'\\' => vec![escape],
+            b',' => vec![dialect.delimiter],
+            b'l' => vec![b'w'; 70],
+            other => vec![other],
         };
-        cell.bytes().chain(behind.bytes()).map(byte).collect()
+        cell.bytes().chain(behind.bytes()).flat_map(bytes).collect()
     };
     prop_oneof![
         prop::collection::vec(byte, 0..max_len),
@@ -89,7 +91,7 @@ fn check(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn splits_read_one_by_one_give_the_rows_of_the_whole_file(
@@ -108,9 +110,58 @@ proptest! {
     ) {
         check(dialect, &file, body, split_bytes, &[&blocks[..], &[333]].concat())?;
     }
+}
+
+/// The record starts in a block that is entered in `state`, found byte by byte; and the state behind it.
+fn walk(dialect: Dialect, block: &[u8], mut state: State) -> (Vec<usize>, State) {
+    let mut starts = Vec::new();
+    for (at, &byte) in block.iter().enumerate() {
+        let ends = byte == b'\n' || byte == b'\r' && block.get(at + 1).is_some_and(|&next| next != b'\n');
+        if ends && !state.in_quotes() {
+            starts.push(at + 1);
+        }
+        state = Effect::of(&dialect, byte).on(state);
+    }
+    (starts, state)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn effects_of_two_stretches_compose((dialect, file, _) in files(20), cut in any::<prop::sample::Index>()) {
+    fn a_block_is_the_same_as_its_bytes_for_every_state_before_it(
+        (dialect, block, _) in files(300),
+        offset in 0..1000_u64,
+        split_bytes in prop_oneof![1..70_u64, 1..700_u64],
+    ) {
+        let summary = Scanner::new(dialect, split_bytes).scan(offset, &block);
+        for state in State::ALL {
+            let (starts, behind) = walk(dialect, &block, state);
+            let reached = match state {
+                State::Start | State::Unquoted => true,
+                State::Quoted => dialect.quote.is_some(),
+                State::Escaped => dialect.quote.is_some() && dialect.escape.is_some_and(|e| dialect.quote != Some(e)),
+            };
+            if !reached {
+                continue;
+            }
+            prop_assert_eq!(summary.effect.on(state), behind);
+            let cuts: Vec<_> = summary.cuts.iter().filter(|cut| cut.entries.has(state)).collect();
+            for cut in &cuts {
+                prop_assert!(starts.contains(&cut.at));
+                prop_assert_eq!(cut.lines + 1, line(&block, cut.at));
+            }
+            let mut bucket = None;
+            for start in starts {
+                if bucket.replace((offset + start as u64) / split_bytes) != Some((offset + start as u64) / split_bytes) {
+                    prop_assert!(cuts.iter().any(|cut| cut.at == start), "{start} is wanted");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn effects_of_two_stretches_compose((dialect, file, _) in files(40), cut in any::<prop::sample::Index>()) {
         let scanner = Scanner::new(dialect, 1);
         let (left, right) = file.split_at(cut.index(file.len() + 1));
         let [left, right, whole] = [left, right, &file].map(|part| scanner.scan(0, part).effect);

@@ -16,7 +16,7 @@
 pub mod batch;
 mod check;
 pub mod chunk;
-mod cli;
+pub mod cli;
 pub mod copy;
 pub mod counters;
 pub mod dialect;

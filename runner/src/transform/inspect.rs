@@ -23,6 +23,16 @@ pub enum Kind {
     Wasi,
 }
 
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Kind::Component => "a component",
+            Kind::CoreModule => "a plain core module",
+            Kind::Wasi => "a core module for WASI preview 1",
+        })
+    }
+}
+
 /// What is known of a module without running it. All names come from the module, bounded and escaped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Inspection {

@@ -1,0 +1,146 @@
+//! Drives the real `etl` binary: a folder, a recipe, a run, and what came of it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The binary under test: `ETL_BIN`, or the one that cargo built beside the tests.
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("ETL_BIN") {
+        return path.into();
+    }
+    let tests = std::env::current_exe().expect("a test has a path");
+    let path = tests.parent().and_then(Path::parent).expect("target/debug/deps").join("etl");
+    assert!(path.exists(), "{} is missing: run `cargo build -p etl` first", path.display());
+    path
+}
+
+/// A module that `tests/guests.sh` built from source: `guest("rust", "identity")`.
+pub fn guest(language: &str, name: &str) -> PathBuf {
+    let folder = std::env::var_os("ETL_GUESTS").expect(
+        "ETL_GUESTS is not set: run the tests with `make test`, or tests/guests.sh first and name its folder",
+    );
+    let path = Path::new(&folder).join(language).join(format!("{name}.wasm"));
+    assert!(path.exists(), "{} is missing: run tests/guests.sh", path.display());
+    path
+}
+
+/// A folder of a test with its files; removed at the end.
+pub struct Folder(TempDir);
+
+impl Folder {
+    /// A new, empty one.
+    #[allow(clippy::new_without_default, reason = "making a folder is no default value")]
+    pub fn new() -> Folder {
+        Folder(TempDir::new().expect("a temporary folder"))
+    }
+
+    /// The path of a file in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file, with its folders.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(&path, content).expect("a file");
+        path
+    }
+
+    /// An `etl` command in this folder, with a cache of its own and nothing of the caller's `PG*` and `ETL_*`.
+    pub fn etl<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Etl {
+        let mut command = Command::new(binary());
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("PG") || text.starts_with("ETL_") {
+                command.env_remove(&name);
+            }
+        }
+        command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
+        Etl(command)
+    }
+}
+
+/// A command that can still be changed.
+pub struct Etl(Command);
+
+impl Etl {
+    /// Sets a variable.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Etl {
+        self.0.env(name, value);
+        self
+    }
+
+    /// Reads its standard input from a file.
+    pub fn stdin_from(mut self, path: &Path) -> Etl {
+        self.0.stdin(fs::File::open(path).expect("a file"));
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn run(mut self) -> Ran {
+        Ran::of(&self.0.output().expect("etl can be started"))
+    }
+
+    /// Starts it, with both outputs piped.
+    pub fn start(mut self) -> Child {
+        self.0.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("etl can be started")
+    }
+}
+
+/// What a command said and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// From what the process left.
+    pub fn of(output: &Output) -> Ran {
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Checks the exit code; a panic of `etl` is never right.
+    #[track_caller]
+    pub fn code(self, expected: i32) -> Ran {
+        assert!(!self.stderr.contains("panicked"), "a panic:\n{}", self.stderr);
+        assert_eq!(self.code, Some(expected), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Checks that standard error says all of this.
+    #[track_caller]
+    pub fn says(self, parts: &[&str]) -> Ran {
+        for part in parts {
+            assert!(self.stderr.contains(part), "does not say {part:?}:\n{}", self.stderr);
+        }
+        self
+    }
+
+    /// Checks that neither output says this.
+    #[track_caller]
+    pub fn never_says(self, secret: &str) -> Ran {
+        assert!(!self.stderr.contains(secret) && !self.stdout.contains(secret), "says {secret:?}: {self:?}");
+        self
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}

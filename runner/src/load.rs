@@ -21,7 +21,7 @@ use crate::queue::Queue;
 use crate::recipe::{MaxRejects, RunSettings};
 use crate::report::{Ending, Report, Table};
 use crate::stream::{self, Shared};
-use crate::target::Target;
+use crate::target::{Begun, Target};
 
 /// What is to be loaded where.
 #[derive(Debug)]
@@ -29,11 +29,7 @@ pub(crate) struct Opened {
     /// The recipe's name.
     pub(crate) name: String,
     pub(crate) jobs: Vec<Job>,
-    pub(crate) target: Target,
-    /// One for each job.
-    pub(crate) ledgers: Vec<Arc<Ledger>>,
-    /// One for each job.
-    pub(crate) started: Vec<Started>,
+    pub(crate) begun: Begun,
 }
 
 /// What a run is asked to do besides its recipe.
@@ -68,7 +64,7 @@ pub(crate) struct Outcome {
 
 /// Loads what is left of the tables.
 pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -> Result<Outcome, Error> {
-    let Opened { name, jobs, target, ledgers, started } = opened;
+    let Opened { name, jobs, begun: Begun { target, ledgers, started } } = opened;
     let streams = streams(run, &target);
     let mut files = Vec::new();
     for (table, (job, ledger)) in jobs.iter().zip(&ledgers).enumerate() {

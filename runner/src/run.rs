@@ -39,13 +39,13 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
         ask(&found, &recipe.name).await?;
     }
     let Found { jobs, database, .. } = found;
-    let (target, ledgers, started) = match (database, &recipe.target) {
+    let opened_target = match (database, &recipe.target) {
         (Some((connected, tables)), _) => connected.begin(&recipe.name, &jobs, &tables, args.fresh).await?,
         (None, Target::Files(settings)) => target::files(&settings.dir, &recipe.name, &jobs, args.fresh)?,
         (None, Target::Postgres(_)) => return Err(Failure::Internal("no database".into())),
     };
     let options = Options { progress: Mode::choose(voice.quiet), begun, stop };
-    let opened = Opened { name: recipe.name.clone(), jobs, target, ledgers, started };
+    let opened = Opened { name: recipe.name.clone(), jobs, begun: opened_target };
     let Outcome { report, error } = load::load(opened, &recipe.run, &options).await?;
     show(&report, args, voice)?;
     match error {

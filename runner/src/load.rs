@@ -22,6 +22,7 @@ use crate::recipe::{MaxRejects, RunSettings};
 use crate::report::{Ending, Report, Table};
 use crate::stream::{self, Shared};
 use crate::target::{Begun, Target};
+use crate::usage::Usage;
 
 /// What is to be loaded where.
 #[derive(Debug)]
@@ -95,6 +96,8 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
     };
     let ending = ending(&shared, &result, &standings, before && nothing_left);
     let mut report = Report::new(&name, ending, &live.snapshot(), &addresses, live.rejects().groups());
+    let used = Usage::now();
+    (report.cpu_seconds, report.peak_memory_bytes) = (used.cpu_seconds, used.peak_memory_bytes);
     report.tables = jobs.iter().zip(&standings).map(|(job, standing)| table(job, standing)).collect();
     Ok(Outcome { report, error: result.err() })
 }

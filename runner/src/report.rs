@@ -51,6 +51,10 @@ pub struct Report {
     pub blank_lines: u64,
     /// From the process's start to the first byte of the first COPY.
     pub first_copy_ms: Option<f64>,
+    /// Processor time of this process, where it is known.
+    pub cpu_seconds: Option<f64>,
+    /// The most memory that this process held at once, where it is known.
+    pub peak_memory_bytes: Option<u64>,
     /// Seconds of all streams together, by stage; `copy` is waiting for the target.
     pub seconds_by_stage: Vec<(&'static str, f64)>,
     /// Share of each node.
@@ -155,6 +159,8 @@ impl Report {
             chunks: now.chunks,
             blank_lines: now.blank,
             first_copy_ms: now.first_copy.map(|time| time.as_secs_f64() * 1e3),
+            cpu_seconds: None,
+            peak_memory_bytes: None,
             seconds_by_stage: Work::ALL
                 .iter()
                 .map(|w| (w.name(), now.spent[*w as usize].as_secs_f64()))
@@ -192,6 +198,9 @@ impl Report {
             )?;
             let (read, sent) = (size(self.source_bytes), size(self.copy_bytes));
             writeln!(to, "  bytes     {read} read, {sent} sent in {} chunks", grouped(self.chunks))?;
+            if let (Some(cpu), Some(memory)) = (self.cpu_seconds, self.peak_memory_bytes) {
+                writeln!(to, "  used      {cpu:.2} s of processor time, {} of memory at most", size(memory))?;
+            }
         }
         for table in &self.tables {
             let Table { from, into, splits, splits_done, rows, .. } = table;

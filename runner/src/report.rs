@@ -57,6 +57,8 @@ pub struct Report {
     pub peak_memory_bytes: Option<u64>,
     /// Seconds of all streams together, by stage; `copy` is waiting for the target.
     pub seconds_by_stage: Vec<(&'static str, f64)>,
+    /// Streams that the recipe asks for.
+    pub streams: u64,
     /// Share of each node.
     pub nodes: Vec<Node>,
     /// Each table of the recipe.
@@ -165,6 +167,7 @@ impl Report {
                 .iter()
                 .map(|w| (w.name(), now.spent[*w as usize].as_secs_f64()))
                 .collect(),
+            streams: 0,
             nodes: nodes
                 .map(|(address, node)| Node {
                     address: address.clone(),
@@ -205,6 +208,14 @@ impl Report {
         for table in &self.tables {
             let Table { from, into, splits, splits_done, rows, .. } = table;
             writeln!(to, "  table     {from} -> {into}: {splits_done} of {splits} splits, {}", fates(rows))?;
+        }
+        let splits: u64 = self.tables.iter().map(|table| table.splits).sum();
+        if splits > 0 && splits < self.streams {
+            let streams = self.streams;
+            writeln!(
+                to,
+                "  note      {splits} splits cannot keep {streams} streams busy: make run.split_bytes smaller"
+            )?;
         }
         let written: u64 = self.nodes.iter().map(|node| node.rows).sum();
         for node in &self.nodes {

@@ -16,7 +16,7 @@ use crate::position::Position;
 use crate::recipe::{Recipe, Table};
 use crate::schema::Field;
 use crate::source::{self, Compression, Described, Input, SourceFile};
-use crate::transform::{Chain, Engine};
+use crate::transform::{Chain, Engine, Step};
 
 /// A table that is ready to be loaded.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<
     let chain = Chain::plan(engine, &table.transforms, &fields)
         .map_err(|error| Problem { key: format!("tables[{index}].transforms"), kind: error.into() })?;
     let mut shaping = recipe.shaping(table);
-    shaping.extend(chain.identity().iter().map(|part| (part.step.clone(), part.content.clone())));
+    shaping.extend(modules(&table.transforms, &chain));
     let run = &recipe.run;
     let path = TablePath {
         source: recipe.source.csv.clone(),
@@ -93,6 +93,13 @@ pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<
         shaping,
         allow_unlogged: table.allow_unlogged,
     })
+}
+
+/// Which bytes each module is, by its place: what its file is called shapes no row.
+fn modules(steps: &[Step], chain: &Chain) -> Vec<(String, String)> {
+    let identities = steps.iter().zip(chain.identity()).enumerate();
+    let modules = identities.filter(|(_, (step, _))| matches!(step, Step::Module { .. }));
+    modules.map(|(at, (_, part))| (format!("transforms[{at}].module"), part.content.clone())).collect()
 }
 
 /// All files of a table, which must have the same columns.

@@ -5,8 +5,9 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::{generate, harness};
 
-/// The target. No key: a row that is loaded twice has to show as two.
-pub const TABLE: &str = "CREATE TABLE customers (id uuid, account bigint, age int, name text, email text, \
+/// The target. No key: a row that is loaded twice has to show as two. With its schema: the ledger's may be the
+/// role's own, where unqualified tables go.
+pub const TABLE: &str = "CREATE TABLE public.customers (id uuid, account bigint, age int, name text, email text, \
      email_domain text, amount numeric(12,2), created_at timestamptz, tags json, active boolean, note text)";
 
 /// Columns of the target, in the order of [`Row`].
@@ -19,7 +20,7 @@ pub type Row = Vec<Option<String>>;
 pub fn recipe_table(from: &str) -> String {
     let module = harness::guest("rust", "customers");
     format!(
-        "[[tables]]\nfrom = \"{from}\"\ninto = \"customers\"\n\
+        "[[tables]]\nfrom = \"{from}\"\ninto = \"public.customers\"\n\
          types = {{ id = \"uuid\", account = \"int64\", age = \"int32\", amount_cents = \"int64\" }}\n\
          transforms = [{{ module = \"{}\" }}]\n",
         module.display()

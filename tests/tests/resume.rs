@@ -117,26 +117,30 @@ async fn other_settings_modules_or_tables_are_refused_with_the_difference() {
     let bed = bed("resume_drift", 300).await;
     let module = fs::read(guest("rust", "customers")).unwrap();
     bed.folder.write("customers.wasm", &module);
-    let recipe = |from: &str, transforms: &str| {
+    let recipe = |module: &str, source: &str, transforms: &str| {
         bed.recipe(&format!(
-            "{from}\n[[tables]]\nfrom = \"in/*.csv\"\ninto = \"customers\"\n\
+            "{source}\n[[tables]]\nfrom = \"in/*.csv\"\ninto = \"public.customers\"\n\
              types = {{ id = \"uuid\", account = \"int64\", age = \"int32\", amount_cents = \"int64\" }}\n\
-             transforms = [{transforms}{{ module = \"customers.wasm\" }}]\n"
+             transforms = [{transforms}{{ module = \"{module}\" }}]\n"
         ));
     };
-    recipe("", "");
+    recipe("customers.wasm", "", "");
     bed.run().code(0);
 
-    recipe("[source.csv]\nnull = [\"NA\"]", "");
+    recipe("customers.wasm", "[source.csv]\nnull = [\"NA\"]", "");
     is_drift(&bed, &["source.csv.null", "NA"]).await;
-    recipe("", "{ drop = [\"age\"] }, { constant = { age = 7 } }, ");
+    recipe("customers.wasm", "", "{ drop = [\"age\"] }, { constant = { age = 7 } }, ");
     is_drift(&bed, &["transforms[0]", "drop", "transforms[1]", "age"]).await;
 
-    recipe("", "");
+    recipe("customers.wasm", "", "");
     // The same module with an empty custom section: the same rows, but who knows that?
     bed.folder.write("customers.wasm", [&module[..], &[0, 2, 1, b'x']].concat());
-    is_drift(&bed, &["module customers.wasm changed", "sha256"]).await;
+    is_drift(&bed, &["transforms[0].module changed", "sha256"]).await;
     bed.folder.write("customers.wasm", &module);
+    bed.run().code(0).says(&["was done before"]);
+    // The bytes count, not what the file is called.
+    bed.folder.write("modules/renamed.wasm", &module);
+    recipe("modules/renamed.wasm", "", "");
     bed.run().code(0).says(&["was done before"]);
 
     bed.sql("TRUNCATE customers").await;

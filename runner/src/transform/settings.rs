@@ -1,0 +1,103 @@
+//! The `[transform]` section: what a module may use. Nothing here changes what rows come out, only whether a
+//! module is stopped.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+use crate::units::{ByteSize, Span};
+
+/// The sandbox's limits. A module that goes over one ends the run with an error that names the limit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The most linear memory of one instance, up to 4 GiB. Each stream has an instance of each module; a module
+    /// compiled from Rust or C needs 1 to 4 MiB, one that brings an interpreter 50 MiB.
+    #[schemars(with = "String")]
+    pub memory: ByteSize,
+    /// The longest that one call into a module may take: its start-up with `plan`, or one batch. Ordinary batches
+    /// take a millisecond, so 5 s finds endless loops and spares slow machines.
+    #[schemars(with = "String")]
+    pub call_timeout: Span,
+    /// How many rows a batch may become, as a multiple of its rows: 1,000 bounds a fan-out that went wrong.
+    pub rows_factor: u32,
+    /// The most bytes that a batch may become: what a module answers, and what the columns that it keeps grow to
+    /// when rows are repeated. Up to 1 GiB. A batch going in holds about 256 KiB.
+    #[schemars(with = "String")]
+    pub output: ByteSize,
+    /// The deepest call stack inside a module, 64 KiB to 1 MiB.
+    #[schemars(with = "String")]
+    pub stack: ByteSize,
+    /// The most elements of one instance's function tables. A large interpreter has 20,000.
+    pub table_elements: u32,
+    /// How many lines one instance may log; what comes behind is dropped, and said so once.
+    pub log_lines: u32,
+    /// Whether compiled modules are kept on disk: a module of 2 MB compiles in a second, and loads in milliseconds.
+    pub cache: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            memory: ByteSize(256 << 20),
+            call_timeout: Span(Duration::from_secs(5)),
+            rows_factor: 1000,
+            output: ByteSize(64 << 20),
+            stack: ByteSize(512 << 10),
+            table_elements: 100_000,
+            log_lines: 1000,
+            cache: true,
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses values that wasmtime or the host's threads could not stand.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        const BYTES: u64 = 1 << 20;
+        let size = |key, value: ByteSize, min: u64, max: u64| {
+            let fits = (min..=max).contains(&value.0);
+            let problem = || format!("{value} is not within {} and {}", ByteSize(min), ByteSize(max));
+            if fits { Ok(()) } else { Err(Error::Settings { key, problem: problem() }) }
+        };
+        size("memory", self.memory, 64 << 10, 4096 * BYTES)?;
+        size("output", self.output, 4 << 10, 1024 * BYTES)?;
+        size("stack", self.stack, 64 << 10, BYTES)?;
+        let time = self.call_timeout.0;
+        if time < Duration::from_millis(1) || time > Duration::from_secs(3600) {
+            let problem = format!("{} is not within 1 ms and 1 h", self.call_timeout);
+            return Err(Error::Settings { key: "call_timeout", problem });
+        }
+        if self.rows_factor == 0 {
+            return Err(Error::Settings { key: "rows_factor", problem: "0 would leave no row".into() });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_within_their_bounds() {
+        Settings::default().check().unwrap();
+    }
+
+    #[test]
+    fn a_limit_out_of_bounds_is_refused_by_name() {
+        let cases = [
+            (Settings { stack: ByteSize(8 << 20), ..Settings::default() }, "stack"),
+            (Settings { memory: ByteSize(1 << 33), ..Settings::default() }, "memory"),
+            (Settings { output: ByteSize(1 << 31), ..Settings::default() }, "output"),
+            (Settings { call_timeout: Span(Duration::ZERO), ..Settings::default() }, "call_timeout"),
+            (Settings { rows_factor: 0, ..Settings::default() }, "rows_factor"),
+        ];
+        for (settings, key) in cases {
+            let error = settings.check().unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+}

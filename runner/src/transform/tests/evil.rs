@@ -1,0 +1,165 @@
+//! Modules that lie or misbehave: each is stopped, and the error says by name what it did.
+
+use super::*;
+use crate::units::ByteSize;
+
+fn stopped(engine: &Engine, name: &str) -> Stopped {
+    let modules = Modules::new();
+    match run(engine, modules.guest(name)) {
+        Err(Error::Stopped(stopped)) => *stopped,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[test]
+fn every_lie_about_a_batch_is_named() {
+    let engine = engine();
+    let cases = [
+        ("offsets-backwards", "column `made`: offset 2 is 3, less than 5"),
+        ("offsets-outside", "last offset is 900, but there are 3 bytes of data"),
+        ("offsets-late", "first offset is 1, not 0"),
+        ("offsets-negative", "offset 1 is -1, less than 0"),
+        ("offsets-short", "offsets of 8 bytes, where 12 belong"),
+        ("data-unused", "last offset is 3, but there are 4 bytes of data"),
+        ("utf8-broken", "row 0 is not UTF-8"),
+        ("utf8-split", "row 0 is not UTF-8"),
+        ("validity-long", "validity of 2 bytes, where 1 belong"),
+        ("null-unplanned", "row 1 is NULL, but its plan says that no row is"),
+        ("columns-missing", "0 columns; its plan makes 1"),
+        ("columns-extra", "2 columns; its plan makes 1"),
+        ("origin-outside", "origin 2 in a batch of 2 rows"),
+        ("origin-long", "3 origins for 2 rows"),
+        ("rows-missing", "1 rows without an origin, but 2 rows of the batch were not rejected"),
+        ("emitted-and-rejected", "row 1 is both emitted and rejected"),
+        ("rejects-outside", "it rejects row 7 of a batch of 2 rows"),
+        ("rejects-twice", "it rejects row 1 twice"),
+        ("reason-broken", "invalid utf-8 sequence"),
+        ("list-4gib", "list pointer/length out of bounds"),
+        ("origin-4gib", "list pointer/length out of bounds"),
+        ("discriminant-wild", "invalid expected discriminant"),
+    ];
+    for (name, expected) in cases {
+        let stopped = stopped(&engine, name);
+        let text = stopped.to_string();
+        assert!(matches!(&stopped.why, Why::Lie(what) if what.contains(expected)), "{name}: {text}");
+        assert_eq!((stopped.call, stopped.rows), (Call::Transform, Some(0..2)), "{name}");
+        assert!(text.contains(&format!("{name}.wasm was stopped in transform")), "{text}");
+    }
+}
+
+#[test]
+fn a_lie_in_a_plan_is_named_before_any_row() {
+    let engine = engine();
+    let outside = stopped(&engine, "plan-reads-outside");
+    assert!(matches!(&outside.why, Why::Lie(what) if what.contains("column 77, but the input has 1")));
+    let wild = stopped(&engine, "scalar-wild");
+    assert!(matches!(&wild.why, Why::Lie(_)), "{wild}");
+    assert_eq!((outside.call, wild.call, wild.rows), (Call::Plan, Call::Plan, None));
+}
+
+#[test]
+fn words_of_a_module_are_bounded_and_escaped() {
+    let engine = engine();
+    assert_eq!(stopped(&engine, "err").why, Why::Err("bad \\u{1b}[31m row!".into()));
+    let refused = stopped(&engine, "plan-err");
+    assert_eq!((refused.call, refused.why), (Call::Plan, Why::Err("needs column `email`".into())));
+    let modules = Modules::new();
+    let outcome = run(&engine, modules.guest("reason-long")).unwrap();
+    let (row, reason) = &outcome.rejects[0];
+    assert!(*row == 1 && reason.starts_with("\\u{1b}[31mred\\u{0}") && reason.len() <= 200, "{reason}");
+}
+
+#[test]
+fn a_trap_names_the_functions_that_were_running() {
+    let engine = engine();
+    let plan = stopped(&engine, "plan-trap");
+    assert!(matches!(&plan.why, Why::Trap(what) if what.contains("unreachable")));
+    assert_eq!((plan.call, &plan.frames[0][..]), (Call::Plan, "explode"));
+    let transform = stopped(&engine, "transform-trap");
+    assert_eq!(transform.why, Why::Trap("integer divide by zero".into()));
+    assert_eq!((&transform.frames[0][..], transform.rows.clone()), ("ratio", Some(0..2)));
+    let text = transform.to_string();
+    assert!(text.contains("rows 1 to 2 of the batch; in ratio < "), "{text}");
+}
+
+#[test]
+fn an_endless_loop_ends_at_the_time_limit_wherever_it_is() {
+    let engine = impatient();
+    for (name, call) in
+        [("plan-loop", Call::Plan), ("transform-loop", Call::Transform), ("start-loop", Call::Start)]
+    {
+        let stopped = stopped(&engine, name);
+        assert_eq!((stopped.call, stopped.why), (call, Why::Time(Span(Duration::from_millis(50)))), "{name}");
+    }
+}
+
+#[test]
+fn calls_that_nest_for_ever_end_at_the_stack_limit() {
+    let stopped = stopped(&engine(), "recursion");
+    assert_eq!(stopped.why, Why::Stack(ByteSize(512 << 10)));
+    assert!(stopped.frames.len() <= 8, "{stopped}");
+}
+
+#[test]
+fn growth_to_65536_pages_ends_at_the_memory_limit() {
+    let engine = engine();
+    let grown = stopped(&engine, "memory-grow");
+    let limit = ByteSize(256 << 20);
+    assert!(matches!(grown.why, Why::Memory { limit: l, wanted } if l == limit && wanted > limit), "{grown}");
+    let started = stopped(&engine, "memory-start");
+    assert_eq!(started.call, Call::Start);
+    assert_eq!(started.why, Why::Memory { limit, wanted: ByteSize(4 << 30) });
+}
+
+#[test]
+fn a_module_that_can_do_without_more_memory_goes_on() {
+    let modules = Modules::new();
+    assert_eq!(run(&engine(), modules.guest("memory-modest")).unwrap().rows, 2);
+}
+
+#[test]
+fn a_table_that_grows_for_ever_ends_at_its_limit() {
+    let stopped = stopped(&engine(), "table-grow");
+    assert!(matches!(stopped.why, Why::Tables { limit: 100_000, wanted: 100_001.. }), "{stopped}");
+}
+
+#[test]
+fn lists_that_alias_one_buffer_end_at_the_output_limit() {
+    let stopped = stopped(&engine(), "list-alias");
+    assert_eq!(stopped.why, Why::Output("it answered more than 64 MiB (output)".into()));
+}
+
+#[test]
+fn too_many_rows_end_at_the_rows_limit() {
+    let stopped = stopped(&engine(), "rows-many");
+    let expected = "it answered 4294967295 rows for a batch of 2; at most 2000 are allowed (rows_factor)";
+    assert_eq!(stopped.why, Why::Output(expected.into()));
+}
+
+#[test]
+fn an_allocator_that_hands_out_wild_addresses_is_stopped() {
+    let engine = engine();
+    for name in ["realloc-wild", "realloc-crooked"] {
+        let stopped = stopped(&engine, name);
+        assert!(matches!(&stopped.why, Why::Lie(what) if what.contains("realloc")), "{stopped}");
+    }
+}
+
+#[test]
+fn a_flood_of_log_lines_is_cut_and_harms_nobody() {
+    let modules = Modules::new();
+    assert_eq!(run(&engine(), modules.guest("log-flood")).unwrap().rows, 2);
+}
+
+#[test]
+fn reasons_beyond_a_hundred_become_other() {
+    let (fields, _) = two_rows();
+    let chain = Chain::plan(&engine(), &[], &fields).unwrap();
+    let mut rejects: Vec<(u32, String)> = (0..150).map(|row| (row, format!("reason {row}"))).collect();
+    chain.inner.group(&mut rejects);
+    let others = rejects.iter().filter(|(_, reason)| reason == "other").count();
+    assert_eq!((others, rejects[99].1.as_str()), (50, "reason 99"));
+    let mut again = vec![(0, "reason 7".to_owned()), (1, "new".to_owned())];
+    chain.inner.group(&mut again);
+    assert_eq!(again, [(0, "reason 7".to_owned()), (1, "other".to_owned())]);
+}

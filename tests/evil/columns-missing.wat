@@ -1,0 +1,4 @@
+;; No column where the plan makes one.
+(func (export "plan") (param i32 i32 i32 i32) (result i32) (i32.const 0x100))
+(func (export "transform") (param i32 i32 i32) (result i32) (i32.const 0x200))
+(data (i32.const 0x200) (i32 0  2  0 0  0x240 0  0 0))

@@ -1,0 +1,4 @@
+;; A result that is neither ok nor err.
+(func (export "plan") (param i32 i32 i32 i32) (result i32) (i32.const 0x100))
+(func (export "transform") (param i32 i32 i32) (result i32) (i32.const 0x200))
+(data (i32.const 0x200) (i32 7))

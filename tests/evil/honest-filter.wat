@@ -1,0 +1,6 @@
+;; Honest: the second row alone goes on; the first is filtered.
+(func (export "plan") (param i32 i32 i32 i32) (result i32) (i32.const 0x100))
+(func (export "transform") (param i32 i32 i32) (result i32) (i32.const 0x200))
+(data (i32.const 0x200) (i32 0  1  0x300 1  0x240 1  0 0))
+(data (i32.const 0x240) (i32 0 0  0x280 8  0x2a0 2))
+(data (i32.const 0x300) (i32 1))

@@ -1,0 +1,10 @@
+;; Honest: keeps its first four columns and makes `made`, a copy of the second, which is int32.
+(func (export "plan") (param i32 i32 i32 i32) (result i32) (i32.const 0x100))
+(data (i32.const 0x100) (i32 0  0x140 1  0x300 5))
+(data (i32.const 0x140) (i32 1))
+(data (i32.const 0x300) (i32 0 0 0 0  0 1 0 0  0 2 0 0  0 3 0 0  1 0x180 4) (i8 2 0 1))
+(func (export "transform") (param $rows i32) (param $columns i32) (param i32) (result i32)
+  (i32.store offset=4 (i32.const 0x400) (local.get $rows))
+  (i32.store offset=16 (i32.const 0x400) (local.get $columns))
+  (i32.store offset=20 (i32.const 0x400) (i32.const 1))
+  (i32.const 0x400))

@@ -1,0 +1,4 @@
+;; The last offset lies before the one before it.
+(func (export "plan") (param i32 i32 i32 i32) (result i32) (i32.const 0x100))
+(func (export "transform") (param i32 i32 i32) (result i32) (i32.const 0x200))
+(data (i32.const 0x280) (i32 0 5 3))

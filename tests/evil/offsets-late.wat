@@ -1,0 +1,4 @@
+;; The first offset is not 0.
+(func (export "plan") (param i32 i32 i32 i32) (result i32) (i32.const 0x100))
+(func (export "transform") (param i32 i32 i32) (result i32) (i32.const 0x200))
+(data (i32.const 0x280) (i32 1 2 3))

@@ -1,0 +1,5 @@
+;; Three origins for two rows.
+(func (export "plan") (param i32 i32 i32 i32) (result i32) (i32.const 0x100))
+(func (export "transform") (param i32 i32 i32) (result i32) (i32.const 0x200))
+(data (i32.const 0x200) (i32 0  2  0x300 3  0x240 1  0 0))
+(data (i32.const 0x300) (i32 0 1 1))

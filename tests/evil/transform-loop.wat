@@ -1,0 +1,3 @@
+;; transform never ends.
+(func (export "plan") (param i32 i32 i32 i32) (result i32) (i32.const 0x100))
+(func (export "transform") (param i32 i32 i32) (result i32) (loop $again (br $again)) (i32.const 0x200))

@@ -1,0 +1,4 @@
+;; Text that is not UTF-8.
+(func (export "plan") (param i32 i32 i32 i32) (result i32) (i32.const 0x100))
+(func (export "transform") (param i32 i32 i32) (result i32) (i32.const 0x200))
+(data (i32.const 0x2a0) "a\ff\fe")

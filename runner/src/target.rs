@@ -2,7 +2,7 @@
 //!
 //! Must not know: how rows are sent.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::copy::error::Error;
@@ -197,7 +197,7 @@ pub(crate) fn files(dir: &Path, name: &str, jobs: &[Job], fresh: bool) -> Result
             Folder::stdout(key, &columns)
         } else {
             let fresh = fresh || job.reads_stdin();
-            Folder::open(&dir.join(job.into.replace('/', "_")), key, &parts(job), &columns, fresh)?
+            Folder::open(&folder(dir, job), key, &parts(job), &columns, fresh)?
         };
         folders.push(Arc::new(folder));
         all_started.push(started);
@@ -207,6 +207,11 @@ pub(crate) fn files(dir: &Path, name: &str, jobs: &[Job], fresh: bool) -> Result
     }
     let ledgers = folders.iter().map(|folder| Arc::new(Ledger::Files(Arc::clone(folder)))).collect();
     Ok(Begun { target: Target::Files(Output { folders }), ledgers, started: all_started })
+}
+
+/// A table's own folder.
+pub(crate) fn folder(dir: &Path, job: &Job) -> PathBuf {
+    dir.join(job.into.replace('/', "_"))
 }
 
 fn parts(job: &Job) -> Vec<Part> {

@@ -106,6 +106,9 @@ async fn ask(found: &Found, name: &str) -> Result<(), Failure> {
     let mut known = false;
     for table in tables {
         if let Some(standing) = connected.standing(name, table).await? {
+            if standing.counts.written == 0 {
+                continue;
+            }
             known = true;
             let (rows, into) = (grouped(standing.counts.written), table.qualified());
             let _ = writeln!(

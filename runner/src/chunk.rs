@@ -88,12 +88,13 @@ impl<'a> Chunk<'a> {
         &self.pending.counts
     }
 
-    /// Appends one encoded row that came from `position`; `encode` answers how many physical lines it wrote.
-    pub(crate) fn row(&mut self, position: Position, encode: impl FnOnce(&mut Vec<u8>) -> u32) {
+    /// Appends one encoded row that came from `position`; `encode` is told whether it is the chunk's first one and
+    /// answers how many physical lines it wrote.
+    pub(crate) fn row(&mut self, position: Position, encode: impl FnOnce(&mut Vec<u8>, bool) -> u32) {
         if self.buffer.capacity() == 0 {
             self.buffer.reserve(self.last_bytes + self.last_bytes / 16);
         }
-        let lines = encode(&mut self.buffer);
+        let lines = encode(&mut self.buffer, self.pending.lines.is_empty());
         self.pending.lines.push(lines, position);
     }
 
@@ -197,7 +198,8 @@ mod tests {
     fn the_next_chunk_begins_where_the_last_one_ended_with_nothing_counted() {
         let (sender, mut receiver) = mpsc::channel(8);
         let mut chunk = Chunk::new(START, limits(10, 1000), &sender);
-        chunk.row(START, |buffer| {
+        chunk.row(START, |buffer, first| {
+            assert!(first);
             buffer.extend_from_slice(b"a\n");
             1
         });

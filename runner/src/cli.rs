@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::exit_code::ExitCode;
 use crate::units::ByteSize;
 
 /// Moves tables into PostgreSQL-compatible databases as parallel COPY streams, through WebAssembly modules.
@@ -19,6 +20,17 @@ pub struct Cli {
     /// How much to say.
     #[command(flatten)]
     pub voice: Voice,
+}
+
+impl Cli {
+    /// Reads the process's arguments. Help, version and mistakes are printed here; then the answer is the exit code.
+    pub fn read() -> Result<Cli, ExitCode> {
+        Cli::try_parse().map_err(|error| {
+            // A closed output must not turn into another exit code.
+            let _ = error.print();
+            if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done }
+        })
+    }
 }
 
 /// How much is said, and in which form.

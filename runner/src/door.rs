@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::time::Instant;
 
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::check::check;
@@ -20,12 +19,9 @@ const RUNTIME_THREADS: usize = 2;
 
 /// Runs the command line; `begun` is when the process started.
 pub fn main(begun: Instant) -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
-        }
+        Err(code) => return code,
     };
     log_to_stderr(cli.voice);
     match command(&cli, begun) {

@@ -68,5 +68,6 @@ pub mod text_form;
 mod tiling;
 pub mod transform;
 pub mod units;
+mod usage;
 pub mod values;
 mod worker;

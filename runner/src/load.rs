@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -21,7 +21,11 @@ use crate::queue::Queue;
 use crate::recipe::{MaxRejects, RunSettings};
 use crate::report::{Ending, Report, Table};
 use crate::stream::{self, Shared};
-use crate::target::Target;
+use crate::target::{Begun, Target};
+use crate::usage::Usage;
+
+/// Well below the 30 seconds after which an owner that cannot be seen counts as dead.
+const ALIVE_EVERY: Duration = Duration::from_secs(8);
 
 /// What is to be loaded where.
 #[derive(Debug)]
@@ -29,11 +33,7 @@ pub(crate) struct Opened {
     /// The recipe's name.
     pub(crate) name: String,
     pub(crate) jobs: Vec<Job>,
-    pub(crate) target: Target,
-    /// One for each job.
-    pub(crate) ledgers: Vec<Arc<Ledger>>,
-    /// One for each job.
-    pub(crate) started: Vec<Started>,
+    pub(crate) begun: Begun,
 }
 
 /// What a run is asked to do besides its recipe.
@@ -68,7 +68,7 @@ pub(crate) struct Outcome {
 
 /// Loads what is left of the tables.
 pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -> Result<Outcome, Error> {
-    let Opened { name, jobs, target, ledgers, started } = opened;
+    let Opened { name, jobs, begun: Begun { target, ledgers, started } } = opened;
     let streams = streams(run, &target);
     let mut files = Vec::new();
     for (table, (job, ledger)) in jobs.iter().zip(&ledgers).enumerate() {
@@ -99,6 +99,9 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
     };
     let ending = ending(&shared, &result, &standings, before && nothing_left);
     let mut report = Report::new(&name, ending, &live.snapshot(), &addresses, live.rejects().groups());
+    report.streams = streams as u64;
+    let used = Usage::now();
+    (report.cpu_seconds, report.peak_memory_bytes) = (used.cpu_seconds, used.peak_memory_bytes);
     report.tables = jobs.iter().zip(&standings).map(|(job, standing)| table(job, standing)).collect();
     Ok(Outcome { report, error: result.err() })
 }
@@ -145,6 +148,7 @@ async fn load_files(
         thread::Builder::new().name("etl-tiling".into()).spawn(feed)
     };
     let feeder = feeder.map_err(|error| Error::Internal(format!("no thread for tiling: {error}")))?;
+    let alive = tokio::spawn(say_alive(Arc::clone(shared)));
     let mut running = JoinSet::new();
     for number in 0..streams {
         running.spawn(stream::run(Arc::clone(shared), number));
@@ -162,10 +166,24 @@ async fn load_files(
         // The first error is the cause of the others.
         result = result.and(ended);
     }
+    alive.abort();
     let fed = tokio::task::spawn_blocking(move || feeder.join()).await;
     match fed {
         Ok(Ok(fed)) => fed.map_err(Error::from).and(result),
         _ => result.and(Err(Error::Internal("the tiling thread ended unexpectedly".into()))),
+    }
+}
+
+/// Tells other processes now and then that this one lives; those on other servers cannot see its connections.
+async fn say_alive(shared: Arc<Shared>) {
+    let Target::Postgres(database) = &shared.target else { return };
+    loop {
+        tokio::time::sleep(ALIVE_EVERY).await;
+        for table in &database.tables {
+            if let Err(error) = table.plan.touch(database.control(), &database.owner).await {
+                tracing::warn!(%error, "cannot tell other processes that this one lives");
+            }
+        }
     }
 }
 

@@ -159,7 +159,7 @@ impl Walker {
         for row in 0..outcome.rows {
             let origin = outcome.origin.as_ref().map_or(row, |origin| origin[row] as usize);
             if !fate.is_refused(origin) {
-                chunk.row(batch.starts.at(origin), |buffer| rows.encode_row(row, buffer));
+                chunk.row(batch.starts.at(origin), |buffer, first| encode_row(&rows, row, buffer, first));
                 counts.written += 1;
             }
         }
@@ -208,6 +208,13 @@ impl Walker {
     }
 }
 
+/// Encodes a row; answers its physical lines as the server counts them, which it does otherwise in a COPY's first row.
+fn encode_row(rows: &encode::Rows<'_>, row: usize, buffer: &mut Vec<u8>, first: bool) -> u32 {
+    let start = buffer.len();
+    let lines = rows.encode_row(row, buffer);
+    if first { encode::first_record_lines(&buffer[start..]) } else { lines }
+}
+
 fn transform_error(piece: &Piece, batch: &Batch, error: transform::Error) -> Error {
     let line = |row: usize| if batch.starts.is_empty() { 0 } else { batch.starts.at(row).line() };
     Error::Transform {
@@ -230,7 +237,7 @@ impl Fate {
     fn of(outcome: &transform::Outcome, refused: &[encode::Refused], rows: usize) -> Fate {
         let origin_of = |row: u32| outcome.origin.as_ref().map_or(row, |origin| origin[row as usize]);
         let mut by_origin: Vec<(u32, encode::Refused)> =
-            refused.iter().map(|refused| (origin_of(refused.row), refused.clone())).collect();
+            refused.iter().map(|refused| (origin_of(refused.row), *refused)).collect();
         by_origin.sort_by_key(|(origin, refused)| (*origin, refused.row));
         by_origin.dedup_by_key(|(origin, _)| *origin);
         let emitted = match &outcome.origin {

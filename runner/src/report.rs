@@ -51,8 +51,14 @@ pub struct Report {
     pub blank_lines: u64,
     /// From the process's start to the first byte of the first COPY.
     pub first_copy_ms: Option<f64>,
+    /// Processor time of this process, where it is known.
+    pub cpu_seconds: Option<f64>,
+    /// The most memory that this process held at once, where it is known.
+    pub peak_memory_bytes: Option<u64>,
     /// Seconds of all streams together, by stage; `copy` is waiting for the target.
     pub seconds_by_stage: Vec<(&'static str, f64)>,
+    /// Streams that the recipe asks for.
+    pub streams: u64,
     /// Share of each node.
     pub nodes: Vec<Node>,
     /// Each table of the recipe.
@@ -155,10 +161,13 @@ impl Report {
             chunks: now.chunks,
             blank_lines: now.blank,
             first_copy_ms: now.first_copy.map(|time| time.as_secs_f64() * 1e3),
+            cpu_seconds: None,
+            peak_memory_bytes: None,
             seconds_by_stage: Work::ALL
                 .iter()
                 .map(|w| (w.name(), now.spent[*w as usize].as_secs_f64()))
                 .collect(),
+            streams: 0,
             nodes: nodes
                 .map(|(address, node)| Node {
                     address: address.clone(),
@@ -192,10 +201,21 @@ impl Report {
             )?;
             let (read, sent) = (size(self.source_bytes), size(self.copy_bytes));
             writeln!(to, "  bytes     {read} read, {sent} sent in {} chunks", grouped(self.chunks))?;
+            if let (Some(cpu), Some(memory)) = (self.cpu_seconds, self.peak_memory_bytes) {
+                writeln!(to, "  used      {cpu:.2} s of processor time, {} of memory at most", size(memory))?;
+            }
         }
         for table in &self.tables {
             let Table { from, into, splits, splits_done, rows, .. } = table;
             writeln!(to, "  table     {from} -> {into}: {splits_done} of {splits} splits, {}", fates(rows))?;
+        }
+        let splits: u64 = self.tables.iter().map(|table| table.splits).sum();
+        if splits > 0 && splits < self.streams {
+            let streams = self.streams;
+            writeln!(
+                to,
+                "  note      {splits} splits cannot keep {streams} streams busy: make run.split_bytes smaller"
+            )?;
         }
         let written: u64 = self.nodes.iter().map(|node| node.rows).sum();
         for node in &self.nodes {

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::load::{self, Opened, Options, Outcome};
 use crate::prepare::{Found, Prepared};
 use crate::progress::Mode;
-use crate::recipe::Target;
+use crate::recipe::{Recipe, Target};
 use crate::report::{Ending, Report};
 use crate::target;
 use crate::units::grouped;
@@ -36,16 +36,16 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
         tell_notes(&notes, recipe.run.streams);
     }
     if args.fresh && !args.yes {
-        ask(&found, &recipe.name).await?;
+        ask(&found, recipe).await?;
     }
     let Found { jobs, database, .. } = found;
-    let (target, ledgers, started) = match (database, &recipe.target) {
+    let opened_target = match (database, &recipe.target) {
         (Some((connected, tables)), _) => connected.begin(&recipe.name, &jobs, &tables, args.fresh).await?,
         (None, Target::Files(settings)) => target::files(&settings.dir, &recipe.name, &jobs, args.fresh)?,
         (None, Target::Postgres(_)) => return Err(Failure::Internal("no database".into())),
     };
     let options = Options { progress: Mode::choose(voice.quiet), begun, stop };
-    let opened = Opened { name: recipe.name.clone(), jobs, target, ledgers, started };
+    let opened = Opened { name: recipe.name.clone(), jobs, begun: opened_target };
     let Outcome { report, error } = load::load(opened, &recipe.run, &options).await?;
     show(&report, args, voice)?;
     match error {
@@ -100,25 +100,14 @@ fn tell_notes(notes: &[String], streams: u32) {
 }
 
 /// Says what `--fresh` would forget, and asks.
-async fn ask(found: &Found, name: &str) -> Result<(), Failure> {
-    let Some((connected, tables)) = &found.database else { return Ok(()) };
-    let mut err = io::stderr();
-    let mut known = false;
-    for table in tables {
-        if let Some(standing) = connected.standing(name, table).await? {
-            if standing.counts.written == 0 {
-                continue;
-            }
-            known = true;
-            let (rows, into) = (grouped(standing.counts.written), table.qualified());
-            let _ = writeln!(
-                err,
-                "{rows} rows that `{name}` loaded stay in {into}: they will be there twice, unless you delete them."
-            );
-        }
-    }
-    if !known {
+async fn ask(found: &Found, recipe: &Recipe) -> Result<(), Failure> {
+    let losses = losses(found, recipe).await?;
+    if losses.is_empty() {
         return Ok(());
+    }
+    let mut err = io::stderr();
+    for loss in losses {
+        let _ = writeln!(err, "{loss}");
     }
     if !io::stdin().is_terminal() {
         return Err(Failure::Usage("--fresh asks, and there is no terminal to answer: add --yes".into()));
@@ -131,6 +120,31 @@ async fn ask(found: &Found, name: &str) -> Result<(), Failure> {
         (Ok(_), "y" | "Y" | "yes") => Ok(()),
         _ => Err(Failure::Usage("not confirmed: nothing was touched".into())),
     }
+}
+
+/// What starting over means for each table that was begun.
+async fn losses(found: &Found, recipe: &Recipe) -> Result<Vec<String>, Failure> {
+    let mut losses = Vec::new();
+    if let Some((connected, tables)) = &found.database {
+        for table in tables {
+            let Some(standing) = connected.standing(&recipe.name, table).await? else { continue };
+            if standing.counts.written == 0 {
+                continue;
+            }
+            let (rows, name, into) = (grouped(standing.counts.written), &recipe.name, table.qualified());
+            losses.push(format!(
+                "{rows} rows that `{name}` loaded stay in {into}: they will be there twice, unless you delete them"
+            ));
+        }
+    }
+    if let Target::Files(settings) = &recipe.target {
+        let folders = found.jobs.iter().map(|job| target::folder(&settings.dir, job));
+        let begun = folders.filter(|folder| folder.join("etl.json").exists());
+        losses.extend(
+            begun.map(|folder| format!("the files of the load before in {} go away", folder.display())),
+        );
+    }
+    Ok(losses)
 }
 
 fn show(report: &Report, args: &RunArgs, voice: Voice) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 //!
 //! Must not know: how rows are sent.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::copy::error::Error;
@@ -57,6 +57,14 @@ pub(crate) struct Loading {
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) folders: Vec<Arc<Folder>>,
+}
+
+/// The target with its ledgers open, one for each table.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) target: Target,
+    pub(crate) ledgers: Vec<Arc<Ledger>>,
+    pub(crate) started: Vec<Started>,
 }
 
 /// A database that answered, before anything was written into it.
@@ -147,7 +155,7 @@ impl Connected {
         jobs: &[Job],
         tables: &[Table],
         fresh: bool,
-    ) -> Result<(Target, Vec<Arc<Ledger>>, Vec<Started>), Error> {
+    ) -> Result<Begun, Error> {
         let (mut loadings, mut ledgers, mut all_started) = (Vec::new(), Vec::new(), Vec::new());
         let mut control = Arc::new(self.cluster.control.backend()?);
         for (job, table) in jobs.iter().zip(tables) {
@@ -169,7 +177,7 @@ impl Connected {
         let placement = Mutex::new(Placement::new(self.nodes.len()));
         let Connected { run, cluster, nodes, owner, .. } = self;
         let database = Database { run, cluster, control, nodes, placement, owner, tables: loadings };
-        Ok((Target::Postgres(Box::new(database)), ledgers, all_started))
+        Ok(Begun { target: Target::Postgres(Box::new(database)), ledgers, started: all_started })
     }
 }
 
@@ -197,12 +205,7 @@ impl Target {
 }
 
 /// Opens a folder for each table below `dir`, or standard output for `-`.
-pub(crate) fn files(
-    dir: &Path,
-    name: &str,
-    jobs: &[Job],
-    fresh: bool,
-) -> Result<(Target, Vec<Arc<Ledger>>, Vec<Started>), Error> {
+pub(crate) fn files(dir: &Path, name: &str, jobs: &[Job], fresh: bool) -> Result<Begun, Error> {
     let stdout = dir == Path::new("-");
     let (mut folders, mut all_started) = (Vec::new(), Vec::new());
     for job in jobs {
@@ -212,7 +215,7 @@ pub(crate) fn files(
             Folder::stdout(key, &columns)
         } else {
             let fresh = fresh || job.reads_stdin();
-            Folder::open(&dir.join(job.into.replace('/', "_")), key, &parts(job), &columns, fresh)?
+            Folder::open(&folder(dir, job), key, &parts(job), &columns, fresh)?
         };
         folders.push(Arc::new(folder));
         all_started.push(started);
@@ -221,7 +224,12 @@ pub(crate) fn files(
         return Err(Error::Refused("standard output takes one table, and the recipe has several".into()));
     }
     let ledgers = folders.iter().map(|folder| Arc::new(Ledger::Files(Arc::clone(folder)))).collect();
-    Ok((Target::Files(Output { folders }), ledgers, all_started))
+    Ok(Begun { target: Target::Files(Output { folders }), ledgers, started: all_started })
+}
+
+/// A table's own folder.
+pub(crate) fn folder(dir: &Path, job: &Job) -> PathBuf {
+    dir.join(job.into.replace('/', "_"))
 }
 
 fn parts(job: &Job) -> Vec<Part> {

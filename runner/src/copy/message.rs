@@ -66,6 +66,11 @@ impl LineMap {
         self.rows.push((last.saturating_add(lines), position));
     }
 
+    /// Whether no row was added.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// The source position of the row that holds physical line `line`.
     pub fn position(&self, line: u64) -> Option<Position> {
         let index = self.rows.partition_point(|row| u64::from(row.0) < line);

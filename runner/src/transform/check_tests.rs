@@ -1,3 +1,5 @@
+//! What the checks of a guest's answer refuse.
+
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use proptest::prelude::*;

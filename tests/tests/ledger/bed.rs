@@ -132,6 +132,7 @@ impl Bed {
             control: self.control.link(),
             statements: &statements,
             gate: &self.gate,
+            live: &etl::counters::Live::new(std::time::Instant::now(), 1),
         };
         let mut chunks = 0;
         let mut on_commit = |_: &Committed| chunks += 1;

@@ -153,7 +153,7 @@ build_c() {
     find "$source" -maxdepth 2 -name '*.c' | sort | while read -r file; do
         name=$(basename "$file" .c)
         "$cc" --target=wasm32 -std=c11 -O2 -Wall -Wextra -nostdlib -ffile-prefix-map="$repo=/etl" \
-            -I "$repo/sdk/c" -Wl,--no-entry -Wl,--strip-debug -o "$target/$name.wasm" "$file"
+            -I "$repo/sdk/c" -Wl,--no-entry,--stack-first,--strip-debug -o "$target/$name.wasm" "$file"
         deliver "$target/$name.wasm" "$name.wasm"
     done
 }

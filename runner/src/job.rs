@@ -83,7 +83,7 @@ pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<
         Problem { key, kind: error.into() }
     })?;
     let mut shaping = recipe.shaping(table);
-    shaping.extend(chain.identity().iter().map(|part| (part.step.clone(), part.content.clone())));
+    shaping.extend(modules(&table.transforms, &chain));
     let run = &recipe.run;
     let path = TablePath {
         source: recipe.source.csv.clone(),
@@ -123,6 +123,13 @@ fn step_of(error: &transform::Error, steps: &[Step]) -> Option<usize> {
         _ => return None,
     };
     steps.iter().position(|step| matches!(step, Step::Module { module, .. } if module == path))
+}
+
+/// Which bytes each module is, by its place: what its file is called shapes no row.
+fn modules(steps: &[Step], chain: &Chain) -> Vec<(String, String)> {
+    let identities = steps.iter().zip(chain.identity()).enumerate();
+    let modules = identities.filter(|(_, (step, _))| matches!(step, Step::Module { .. }));
+    modules.map(|(at, (_, part))| (format!("transforms[{at}].module"), part.content.clone())).collect()
 }
 
 /// All files of a table, which must have the same columns.

@@ -23,19 +23,17 @@ pub struct Settings {
     /// from libpq's defaults. No password here: a recipe is kept in git. Set `PGPASSWORD` or write `~/.pgpass`.
     #[schemars(with = "String")]
     pub url: Url,
-    /// Longest time to get a usable session on one host, from looking up its name to the first answer.
-    /// Default `10 s`: a host that accepts and stays silent must not hold the run. `connect_timeout` in `url`
-    /// and `PGCONNECT_TIMEOUT` go first.
-    #[schemars(with = "String")]
+    /// Longest time to get a usable session on one host, from looking up its name to the first answer, 1 ms to
+    /// 24 h: a host that accepts and stays silent must not hold the run. `connect_timeout` in `url` and
+    /// `PGCONNECT_TIMEOUT` go first.
     pub connect_timeout: Span,
-    /// Longest wait for a lock of the target, e.g. for a table that somebody locked. Default `1 min`: longer
-    /// than ordinary maintenance holds one, short enough that a forgotten transaction is noticed.
-    #[schemars(with = "String")]
+    /// Longest wait for a lock of the target, e.g. for a table that somebody locked, 1 ms to 24 h. The default is
+    /// longer than ordinary maintenance holds one, and short enough that a forgotten transaction is noticed.
     pub lock_timeout: Span,
-    /// Schema of our own tables (ledger, rejects) in the target database. Default `etl`.
+    /// Schema of the tables that `etl` keeps in the target database: ledger and rejects. Made if it is missing.
     pub schema: String,
-    /// Spread the streams over all nodes that `yb_servers()` lists, where that function exists. Default true;
-    /// set it to false to use the hosts of `url` alone, e.g. behind a load balancer.
+    /// Spread the streams over all nodes that `yb_servers()` lists, where that function exists. `false` uses the
+    /// hosts of `url` alone, e.g. behind a load balancer.
     pub discover: bool,
 }
 

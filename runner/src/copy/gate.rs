@@ -4,8 +4,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::claim::SplitKey;
 use crate::copy::error::{Error, RejectNote, TooManyRejects};
+use crate::copy::state::SplitKey;
 use crate::counters::Counts;
 use crate::reject::Reject;
 

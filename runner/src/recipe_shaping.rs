@@ -60,8 +60,11 @@ fn step_in_words(step: &Step) -> String {
             format!("constant {}", list(columns))
         }
         Step::Module { options, .. } => {
-            let options = options.iter().map(|(name, value)| format!("{} = {}", text(name), text(value)));
-            format!("module {}", list(options))
+            // In one order, as the module sees them.
+            let mut options: Vec<String> =
+                options.iter().map(|(name, value)| format!("{} = {}", text(name), text(value))).collect();
+            options.sort();
+            format!("module {}", list(options.into_iter()))
         }
     }
 }
@@ -85,5 +88,21 @@ fn constant(value: &Constant) -> String {
         Constant::Date(days) => format!("date {days} days"),
         Constant::Time(micros) => format!("time {micros} us"),
         Constant::Timestamp(micros) => format!("timestamp {micros} us"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_a_modules_path_nor_the_order_of_its_options_shapes_rows() {
+        let words = |module: &str, options: &[(&str, &str)]| {
+            let options = options.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            step_in_words(&Step::Module { module: module.into(), options })
+        };
+        let one = words("a.wasm", &[("x", "1"), ("y", "2")]);
+        assert_eq!(one, r#"module { "x" = "1", "y" = "2" }"#);
+        assert_eq!(one, words("b/c.wasm", &[("y", "2"), ("x", "1")]));
     }
 }

@@ -3,6 +3,8 @@
 
 use std::io::{self, Write};
 
+use crate::random::Random;
+
 /// The header line.
 pub const HEADER: &str = "id,account,name,email,age,amount_cents,created_at,tags,active,note\n";
 
@@ -29,30 +31,10 @@ const WORDS: [&str; 16] = [
     "back", "after", "noon", "please",
 ];
 
-/// SplitMix64: small, fast, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len() as u64) as usize]
-    }
-}
-
 /// Writes row `number` (from 0), with its line end.
 pub fn row(number: u64, to: &mut impl Write) -> io::Result<()> {
-    let mut random = Random(number.wrapping_mul(0xD134_2543_DE82_EF95));
-    let (high, low) = (random.next(), random.next());
+    let mut random = Random::new(number.wrapping_mul(0xD134_2543_DE82_EF95));
+    let (high, low) = (random.number(), random.number());
     let (first, last) = (random.pick(&FIRST), random.pick(&LAST));
     write!(
         to,

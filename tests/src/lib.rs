@@ -1,7 +1,10 @@
 //! What the end-to-end tests share.
 
+pub mod bed;
+pub mod customers;
 pub mod generate;
 pub mod harness;
 pub mod postgres;
 pub mod proxy;
+pub mod random;
 pub mod server;

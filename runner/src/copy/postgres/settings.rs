@@ -58,7 +58,7 @@ impl Settings {
     /// Refuses a URL with a password in it. For a URL that came from a *file*: flags and environment may carry one.
     pub fn refuse_password(&self) -> Result<(), Error> {
         if url::parse(&self.url.0)?.contains_key("password") {
-            return Err(Error::Refused(
+            return Err(Error::Settings(
                 "the url holds a password, and a recipe is kept in git: take it out, then set PGPASSWORD or add a line to ~/.pgpass"
                     .into(),
             ));
@@ -71,13 +71,13 @@ impl Settings {
         let limits = [("connect_timeout", self.connect_timeout), ("lock_timeout", self.lock_timeout)];
         for (name, span) in limits {
             if span.0 < Duration::from_millis(1) || span.0 > Duration::from_secs(24 * 3600) {
-                return Err(Error::Refused(format!(
+                return Err(Error::Settings(format!(
                     "{name} is {span}: write at least 1 ms and at most 24 h"
                 )));
             }
         }
         if !identifier::is_name(&self.schema) {
-            return Err(Error::Refused("schema is not a name: write 1 to 63 bytes".into()));
+            return Err(Error::Settings("schema is not a name: write 1 to 63 bytes".into()));
         }
         Ok(())
     }

@@ -1,0 +1,157 @@
+//! What the module `customers` must make of the generator's rows, computed a second time from the file's text:
+//! another parser, another trim, another way to write a time and an amount. And how a table is compared with it.
+
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use crate::{generate, harness};
+
+/// The target. No key: a row that is loaded twice has to show as two. With its schema: the ledger's may be the
+/// role's own, where unqualified tables go.
+pub const TABLE: &str = "CREATE TABLE public.customers (id uuid, account bigint, age int, name text, email text, \
+     email_domain text, amount numeric(12,2), created_at timestamptz, tags json, active boolean, note text)";
+
+/// Columns of the target, in the order of [`Row`].
+const COLUMNS: &str = "id, account, age, name, email, email_domain, amount, created_at, tags, active, note";
+
+/// A row's cells as the server shows them; `None` is NULL.
+pub type Row = Vec<Option<String>>;
+
+/// The table of a recipe: from the file or glob through the module into `customers`.
+pub fn recipe_table(from: &str) -> String {
+    let module = harness::guest("rust", "customers");
+    format!(
+        "[[tables]]\nfrom = \"{from}\"\ninto = \"public.customers\"\n\
+         types = {{ id = \"uuid\", account = \"int64\", age = \"int32\", amount_cents = \"int64\" }}\n\
+         transforms = [{{ module = \"{}\" }}]\n",
+        module.display()
+    )
+}
+
+/// The generator's file with so many rows.
+pub fn csv(rows: u64) -> Vec<u8> {
+    let mut file = Vec::new();
+    generate::file(rows, &mut file).expect("writing into memory");
+    file
+}
+
+/// Some of the generator's rows, with the header.
+pub fn csv_of(numbers: std::ops::Range<u64>) -> Vec<u8> {
+    let mut file = generate::HEADER.as_bytes().to_vec();
+    numbers.for_each(|number| generate::row(number, &mut file).expect("writing into memory"));
+    file
+}
+
+/// What the target must hold of a file, sorted.
+pub fn expected(csv: &[u8]) -> Vec<Row> {
+    let mut rows: Vec<Row> = records(csv).into_iter().skip(1).map(clean).collect();
+    rows.sort();
+    rows
+}
+
+fn clean(record: Row) -> Row {
+    let [id, account, name, email, age, cents, created_at, tags, active, note] =
+        <[Option<String>; 10]>::try_from(record).expect("ten cells");
+    let trimmed = |text: Option<String>| text.map(|text| text.trim_matches(' ').to_string());
+    let email: String = email.expect("an e-mail").chars().map(|c| c.to_ascii_lowercase()).collect();
+    let domain = email.rsplit('@').next().map(String::from);
+    let cents = cents.map(|cents| cents.parse::<i64>().expect("cents"));
+    let amount = cents.map(|cents| {
+        let sign = if cents < 0 { "-" } else { "" };
+        format!("{sign}{}.{:02}", cents.abs() / 100, cents.abs() % 100)
+    });
+    let created_at = created_at.map(|time| time.replace('T', " ").replace('Z', "+00"));
+    let active = active.map(|flag| if flag == "Y" { "t".into() } else { "f".into() });
+    vec![
+        id,
+        account,
+        age,
+        trimmed(name),
+        Some(email),
+        domain,
+        amount,
+        created_at,
+        tags,
+        active,
+        trimmed(note),
+    ]
+}
+
+/// The records of a file whose quotes only stand around whole cells. An unquoted empty cell is NULL.
+fn records(text: &[u8]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let (mut row, mut cell, mut quoted, mut inside) = (Row::new(), Vec::new(), false, false);
+    let mut bytes = text.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        match (byte, inside) {
+            (b'"', true) if bytes.next_if_eq(&b'"').is_some() => cell.push(b'"'),
+            (b'"', _) => (inside, quoted) = (!inside, true),
+            (b',' | b'\n', false) => {
+                let value = String::from_utf8(std::mem::take(&mut cell)).expect("UTF-8");
+                row.push((quoted || !value.is_empty()).then_some(value));
+                quoted = false;
+                if byte == b'\n' {
+                    rows.push(std::mem::take(&mut row));
+                }
+            }
+            (byte, _) => cell.push(byte),
+        }
+    }
+    assert!(cell.is_empty() && row.is_empty() && !inside, "the file ends with a line end");
+    rows
+}
+
+/// What the target holds, sorted.
+pub async fn loaded(client: &Client) -> Vec<Row> {
+    client.batch_execute("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'").await.expect("settings");
+    rows_of(client, &format!("SELECT {COLUMNS} FROM customers")).await
+}
+
+/// What a query answers with, as text, sorted.
+pub async fn rows_of(client: &Client, query: &str) -> Vec<Row> {
+    let answer = client.simple_query(query).await.unwrap_or_else(|e| panic!("{query}: {e:?}"));
+    let rows = answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((0..row.len()).map(|at| row.get(at).map(String::from)).collect())
+        }
+        _ => None,
+    });
+    let mut rows: Vec<Row> = rows.collect();
+    rows.sort();
+    rows
+}
+
+/// Compares two sorted lists of rows by content, and shows where they part.
+#[track_caller]
+pub fn assert_same(expected: &[Row], loaded: &[Row]) {
+    if expected == loaded {
+        return;
+    }
+    let at = expected.iter().zip(loaded).take_while(|(a, b)| a == b).count();
+    panic!(
+        "{} rows instead of {}; the first difference, at {at}:\n  expected {:?}\n  loaded   {:?}",
+        loaded.len(),
+        expected.len(),
+        expected.get(at),
+        loaded.get(at)
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_expected_rows_have_everything_that_real_files_have() {
+        let rows = expected(&csv(2000));
+        assert_eq!(rows.len(), 2000);
+        let note = |wanted: &dyn Fn(Option<&str>) -> bool| {
+            rows.iter().filter(|row| wanted(row[10].as_deref())).count()
+        };
+        assert!(note(&|note| note.is_none()) > 100 && note(&|note| note == Some("")) > 100);
+        assert!(note(&|note| note.is_some_and(|n| n.contains('\n'))) > 100);
+        assert!(note(&|note| note.is_some_and(|n| n.contains('"') && n.contains(','))) > 100);
+        assert!(rows.iter().any(|row| row[6].is_none()));
+        assert!(rows.iter().any(|row| row[6].as_deref().is_some_and(|amount| amount.starts_with('-'))));
+        assert!(rows.iter().any(|row| row[3].as_deref().is_some_and(|name| !name.is_ascii())));
+    }
+}

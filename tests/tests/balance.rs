@@ -1,0 +1,200 @@
+//! How streams are spread over the nodes of a target, as the server sees it, and which targets are refused.
+
+use std::collections::BTreeMap;
+
+use etl_tests::bed::{Bed, until};
+use etl_tests::customers::{self, assert_same, csv, expected, loaded, rows_of};
+use etl_tests::server::{PrivateServer, Setup, free_port};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+/// A `yb_servers()` with YugabyteDB's columns, from (host, port, node type).
+fn yb_servers(rows: &[(&str, u16, &str)]) -> String {
+    let row = |(host, port, kind): &(&str, u16, &str)| {
+        format!("('{host}', {port}, 0, '{kind}', 'c', 'r', 'z', '', md5('{host}'))")
+    };
+    format!(
+        "CREATE FUNCTION yb_servers() RETURNS TABLE (host text, port bigint, num_connections bigint, \
+         node_type text, cloud text, region text, zone text, public_ip text, uuid text) \
+         LANGUAGE sql AS $$ VALUES {} $$",
+        rows.iter().map(row).collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// The streams' sessions: node by name, and the address and port that they come from.
+const SESSIONS: &str = "SELECT split_part(application_name, '/', 2), host(client_addr), client_port::text, \
+     application_name FROM pg_stat_activity \
+     WHERE datname = current_database() AND application_name LIKE 'etl/127%'";
+
+/// The local address of the server's end of a connection, as the kernel sees it: what `inet_server_addr()` answers
+/// in that session.
+fn server_address(server_port: u16, client: &str, client_port: &str) -> Option<String> {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let address = |text: &str| -> Option<(String, u16)> {
+        let (address, port) = text.split_once(':')?;
+        let bytes = u32::from_str_radix(address, 16).ok()?.to_le_bytes();
+        Some((std::net::Ipv4Addr::from(bytes).to_string(), u16::from_str_radix(port, 16).ok()?))
+    };
+    table.lines().skip(1).find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (local, remote) = (address(words.next()?)?, address(words.next()?)?);
+        let ours = local.1 == server_port && remote == (client.into(), client_port.parse().ok()?);
+        ours.then_some(local.0)
+    })
+}
+
+#[tokio::test]
+async fn thirty_two_streams_on_three_nodes_are_eleven_eleven_and_ten() {
+    let bed = Bed::new("balance_three").await;
+    let port = bed.server.port;
+    bed.sql(customers::TABLE).await;
+    bed.sql(&yb_servers(&[
+        ("127.0.0.1", port, "primary"),
+        ("127.0.0.2", port, "primary"),
+        ("127.0.0.3", port, "primary"),
+    ]))
+    .await;
+    let file = csv(20_000);
+    bed.folder.write("customers.csv", &file);
+    let table = customers::recipe_table("customers.csv");
+    bed.recipe(&format!("[run]\nstreams = 32\n{table}"));
+
+    let locker = bed.server.client(&bed.database).await;
+    locker.batch_execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let report = bed.folder.path("report.json");
+    let etl = etl_tests::bed::Process::of(bed.etl(["--report", &report.display().to_string()]));
+    let blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                   AND application_name LIKE 'etl/127%' AND wait_event_type = 'Lock'";
+    until("32 sessions that wait for the table", async || (bed.number(blocked).await >= 32).then_some(()))
+        .await;
+
+    let sessions = rows_of(&bed.client, SESSIONS).await;
+    let mut nodes: BTreeMap<String, usize> = BTreeMap::new();
+    for session in &sessions {
+        let [node, client, client_port, name] = session.each_text();
+        *nodes.entry(node.into()).or_default() += 1;
+        assert_eq!(server_address(port, client, client_port).as_deref(), Some(node), "{name}");
+        let parts: Vec<&str> = name.split('/').collect();
+        assert_eq!((parts.len(), parts[3]), (4, "public.customers"), "{name}");
+    }
+    let spread = [("127.0.0.1", 11), ("127.0.0.2", 11), ("127.0.0.3", 10)];
+    assert_eq!(nodes, spread.map(|(node, streams)| (node.to_string(), streams)).into());
+    let control = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                   AND application_name LIKE 'etl/control/%'";
+    assert_eq!(bed.number(control).await, 1);
+
+    locker.batch_execute("COMMIT").await.unwrap();
+    etl.finish().await.code(0);
+    assert_same(&expected(&file), &loaded(&bed.client).await);
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let nodes = report["nodes"].as_array().unwrap();
+    let share = |node: &serde_json::Value| (node["address"].clone(), node["streams"].clone());
+    let wanted = spread.map(|(node, streams)| (format!("{node}:{port}").into(), streams.into()));
+    assert_eq!(nodes.iter().map(share).collect::<Vec<_>>(), wanted);
+    assert_eq!(nodes.iter().map(|node| node["rows"].as_u64().unwrap()).sum::<u64>(), 20_000);
+}
+
+/// The cells of a row that has no NULL.
+trait EachText {
+    fn each_text<const N: usize>(&self) -> [&str; N];
+}
+
+impl EachText for customers::Row {
+    fn each_text<const N: usize>(&self) -> [&str; N] {
+        let cells: Vec<&str> = self.iter().map(|cell| cell.as_deref().expect("a text")).collect();
+        cells.try_into().expect("the row's cells")
+    }
+}
+
+#[tokio::test]
+async fn a_read_replica_and_a_dead_node_are_left_out_and_it_is_said() {
+    let bed = Bed::new("balance_dead").await;
+    let (port, dead) = (bed.server.port, free_port());
+    bed.sql(customers::TABLE).await;
+    bed.sql(&yb_servers(&[
+        ("127.0.0.1", port, "primary"),
+        ("127.0.0.2", port, "read_replica"),
+        ("127.0.0.3", dead, "primary"),
+    ]))
+    .await;
+    let file = csv(3000);
+    bed.folder.write("customers.csv", &file);
+    let table = customers::recipe_table("customers.csv");
+    bed.recipe(&format!("[run]\nstreams = 4\n{table}"));
+    let dead_node = format!("127.0.0.3:{dead}");
+    bed.run().code(0).says(&["note: 1 read replica", "note: node left out", &dead_node]);
+    assert_same(&expected(&file), &loaded(&bed.client).await);
+    let owners = "SELECT count(*) FROM etl.ledger WHERE owner_address NOT LIKE '127.0.0.1:%'";
+    assert_eq!(bed.number(owners).await, 0, "every split was loaded through the one usable node");
+}
+
+#[tokio::test]
+async fn nodes_that_yb_servers_lists_and_nobody_can_reach_give_way_to_the_configured_hosts() {
+    let bed = Bed::new("balance_fallback").await;
+    bed.sql(customers::TABLE).await;
+    bed.sql(&yb_servers(&[("127.0.0.1", free_port(), "primary")])).await;
+    let file = csv(500);
+    bed.folder.write("customers.csv", &file);
+    let table = customers::recipe_table("customers.csv");
+    bed.recipe_to(&bed.server.url("127.0.0.2,127.0.0.3", &bed.database), &table);
+    bed.run().code(0).says(&["falling back to the configured hosts"]);
+    assert_same(&expected(&file), &loaded(&bed.client).await);
+}
+
+#[tokio::test]
+async fn two_separate_servers_are_no_target() {
+    let bed = Bed::new("balance_separate").await;
+    let other = Setup::default().start();
+    bed.sql(customers::TABLE).await;
+    other.psql("CREATE DATABASE balance_separate");
+    let client = other_database(&other).await;
+    client.batch_execute(customers::TABLE).await.unwrap();
+    bed.folder.write("customers.csv", csv(100));
+    let url =
+        format!("postgres://etl@127.0.0.1:{},127.0.0.1:{}/balance_separate", bed.server.port, other.port);
+    bed.recipe_to(&url, &customers::recipe_table("customers.csv"));
+    let ports = [bed.server.port, other.port].map(|port| format!("127.0.0.1:{port}"));
+    bed.run().code(5).says(&["different clusters", &ports[0], &ports[1], "name the hosts of one cluster"]);
+    assert_eq!(bed.number("SELECT count(*) FROM customers").await, 0);
+    let there = client.query_one("SELECT count(*) FROM customers", &[]).await.unwrap();
+    assert_eq!(there.get::<_, i64>(0), 0);
+}
+
+async fn other_database(server: &PrivateServer) -> tokio_postgres::Client {
+    let url = server.url("127.0.0.1", "balance_separate");
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+#[tokio::test]
+async fn a_right_authority_does_not_make_a_wrong_host_name_right() {
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let (authority_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let certificate = CertificateParams::new(vec!["db.example".to_string()]).unwrap();
+    let certificate = certificate.signed_by(&key, &Issuer::from_params(&authority, &authority_key)).unwrap();
+    let server = Setup::default()
+        .setting("ssl", "on")
+        .file("server.crt", &certificate.pem())
+        .file("server.key", &key.serialize_pem())
+        .hba("local all all trust\nhostssl all all all trust\n")
+        .start();
+    server.psql(customers::TABLE);
+    let folder = etl_tests::harness::Folder::new();
+    folder.write("authority.pem", authority.self_signed(&authority_key).unwrap().pem());
+    let file = csv(200);
+    folder.write("customers.csv", &file);
+    let run = |host: &str| {
+        let url = format!(
+            "host={host} hostaddr=127.0.0.1 port={} user=etl dbname=postgres sslmode=verify-full sslrootcert={}",
+            server.port,
+            folder.path("authority.pem").display()
+        );
+        let table = customers::recipe_table("customers.csv");
+        folder.write("recipe.toml", format!("name = \"t\"\n[target.postgres]\nurl = \"{url}\"\n{table}"));
+        folder.etl(["run", "recipe.toml"]).run()
+    };
+    run("other.example").code(5).says(&["other.example", "db.example"]);
+    run("db.example").code(0);
+    server.psql("DO $$ BEGIN ASSERT (SELECT count(*) FROM customers) = 200; END $$");
+}

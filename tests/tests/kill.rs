@@ -1,0 +1,72 @@
+//! Crashes: `kill -9` at random moments of a load, and the same command again until it is done.
+
+use std::time::Duration;
+
+use etl_tests::bed::{Bed, until};
+use etl_tests::customers::{self, assert_same, expected, loaded};
+use etl_tests::random::Random;
+
+const ROWS: u64 = 50_000;
+const KILLS: i64 = 20;
+
+/// Each after the first commit and before the last, by what the ledger says. No key in the table: a row that is
+/// loaded twice is there twice.
+#[tokio::test]
+async fn twenty_kills_between_the_first_commit_and_the_last_leave_exactly_the_rows_of_the_file() {
+    let mut random = Random::of_the_test_run();
+    let bed = Bed::new("kill_twenty").await;
+    bed.sql(customers::TABLE).await;
+    bed.slow_down(50).await;
+    let file = customers::csv(ROWS);
+    bed.folder.write("customers.csv", &file);
+    let table = customers::recipe_table("customers.csv");
+    bed.recipe(&format!("[run]\nstreams = 3\nchunk_rows = 500\n{table}"));
+
+    for kills in 0..KILLS {
+        let before = bed.progress().await;
+        // What is left, shared between the kills that are left: about two thirds are used up on purpose.
+        let left = (ROWS as i64 - before.read) / 500;
+        let step = random.below((left * 2 / 3 / (KILLS - kills)).max(1) as u64) as i64;
+        let threshold = before.chunks + 1 + step;
+        let mut etl = bed.start();
+        let reached = async || bed.progress().await.chunks >= threshold;
+        until("the next chunks", async || (reached().await || etl.has_ended()).then_some(())).await;
+        // Sometimes at once, when a stream has just committed; sometimes in the middle of the next chunks.
+        let pause = if random.below(3) == 0 { 0 } else { random.below(60) };
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let ran = etl.kill();
+        assert_eq!(ran.code, None, "it ended before kill {kills} of {KILLS}: {ran:?}");
+        let after = bed.progress().await;
+        assert!(before.chunks < after.chunks && after.is_midway(), "kill {kills}: {before:?} {after:?}");
+        let unbalanced = "SELECT count(*) FROM etl.ledger WHERE read <> loaded + filtered + rejected + skipped \
+                          OR written <> loaded OR chunks * 500 < read";
+        assert_eq!(bed.number(unbalanced).await, 0);
+    }
+    bed.run().code(0);
+    assert_same(&expected(&file), &loaded(&bed.client).await);
+    assert_eq!(bed.is_finished().await, ROWS as i64);
+    let progress = bed.progress().await;
+    bed.run().code(0).says(&["was done before, nothing to load"]);
+    assert_eq!(bed.progress().await, progress);
+    assert_eq!(bed.number("SELECT count(*) FROM customers").await, ROWS as i64);
+}
+
+/// Before any split is in the ledger, and while the file is being cut.
+#[tokio::test]
+async fn a_kill_at_any_moment_of_the_start_loses_and_doubles_nothing() {
+    let mut random = Random::of_the_test_run();
+    let bed = Bed::new("kill_start").await;
+    bed.sql(customers::TABLE).await;
+    let file = customers::csv(20_000);
+    bed.folder.write("customers.csv", &file);
+    let table = customers::recipe_table("customers.csv");
+    bed.recipe(&format!("[run]\nstreams = 3\nsplit_bytes = \"4 KiB\"\n{table}"));
+    for _ in 0..10 {
+        let etl = bed.start();
+        tokio::time::sleep(Duration::from_millis(random.below(500))).await;
+        etl.kill();
+    }
+    bed.run().code(0);
+    assert_same(&expected(&file), &loaded(&bed.client).await);
+    assert_eq!(bed.is_finished().await, 20_000);
+}

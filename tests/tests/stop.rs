@@ -1,0 +1,170 @@
+//! Loads that are stopped: by a person, by a lost connection, by a row that the server refuses. What was committed
+//! stays, nothing of a chunk is left half, and the same command continues.
+
+use etl_tests::bed::{Bed, Process, until};
+use etl_tests::customers::{self, assert_same, csv, expected, loaded};
+
+const ROWS: u64 = 6000;
+const STREAMS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+     WHERE datname = current_database() AND application_name LIKE 'etl/127%'";
+
+/// A load that takes a while, with some chunks committed.
+async fn half_way(database: &str) -> (Bed, Process) {
+    let bed = Bed::new(database).await;
+    bed.sql(customers::TABLE).await;
+    bed.slow_down(50).await;
+    bed.folder.write("customers.csv", csv(ROWS));
+    let table = customers::recipe_table("customers.csv");
+    bed.recipe(&format!("[run]\nstreams = 3\nchunk_rows = 100\n{table}"));
+    let etl = bed.start();
+    until("some chunks", async || (bed.progress().await.chunks >= 5).then_some(())).await;
+    (bed, etl)
+}
+
+/// The table holds what the ledger says, no row more or less.
+async fn is_whole_chunks(bed: &Bed) {
+    // Backends of a connection that is gone may still be rolling back.
+    until("the sessions' end", async || {
+        let left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                    AND application_name LIKE 'etl/%'";
+        (bed.number(left).await == 0).then_some(())
+    })
+    .await;
+    let written = "SELECT coalesce(sum(written), 0)::bigint FROM etl.ledger";
+    assert_eq!(bed.number("SELECT count(*) FROM customers").await, bed.number(written).await);
+}
+
+/// The same command again, to the exact end.
+async fn continues(bed: &Bed) {
+    bed.sql("DROP TRIGGER IF EXISTS pause ON customers").await;
+    bed.run().code(0);
+    assert_same(&expected(&csv(ROWS)), &loaded(&bed.client).await);
+    assert_eq!(bed.is_finished().await, ROWS as i64);
+}
+
+#[tokio::test]
+async fn a_signal_ends_the_chunks_in_hand_and_the_same_command_continues() {
+    for (database, signal) in [("stop_interrupt", libc::SIGINT), ("stop_terminate", libc::SIGTERM)] {
+        let (bed, etl) = half_way(database).await;
+        etl.signal(signal);
+        let ran = etl.finish().await.code(130);
+        let ran = ran.says(&["stopping: ending the chunks in hand", "stopped; the same command continues"]);
+        let command = ran.stderr.lines().find_map(|line| line.strip_prefix("continue with: "));
+        assert!(command.is_some_and(|command| command.ends_with("etl run recipe.toml")), "{ran:?}");
+        assert!(bed.progress().await.is_midway());
+        is_whole_chunks(&bed).await;
+        // Given back: nobody has to wait until the owner looks dead.
+        let owned = "SELECT count(*) FROM etl.ledger WHERE owner IS NOT NULL AND NOT done";
+        assert_eq!(bed.number(owned).await, 0);
+        continues(&bed).await;
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_stops_at_once() {
+    let (bed, mut etl) = half_way("stop_twice").await;
+    let locker = bed.server.client(&bed.database).await;
+    locker.batch_execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    // The chunks in hand cannot end while the table is locked: only a second signal ends the process.
+    until("the end", async || {
+        if !etl.has_ended() {
+            etl.signal(libc::SIGINT);
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        etl.has_ended().then_some(())
+    })
+    .await;
+    etl.finish().await.code(130);
+    locker.batch_execute("COMMIT").await.unwrap();
+    is_whole_chunks(&bed).await;
+    assert!(bed.progress().await.is_midway());
+    continues(&bed).await;
+}
+
+#[tokio::test]
+async fn streams_whose_connections_are_lost_reopen_and_lose_nothing() {
+    let (bed, mut etl) = half_way("stop_lost").await;
+    let mut lost = 0;
+    // As long as a split moves in between, it may be reopened again.
+    for _ in 0..3 {
+        let before = bed.progress().await;
+        lost += bed.client.query(STREAMS, &[]).await.unwrap().len();
+        until("more chunks", async || {
+            let chunks = bed.progress().await.chunks;
+            (etl.has_ended() || chunks >= before.chunks + 6).then_some(())
+        })
+        .await;
+    }
+    assert!(lost >= 3, "{lost} connections were lost");
+    etl.finish().await.code(0).says(&["reopening the split at its committed position"]);
+    assert_same(&expected(&csv(ROWS)), &loaded(&bed.client).await);
+    assert_eq!(bed.is_finished().await, ROWS as i64);
+}
+
+#[tokio::test]
+async fn a_run_that_loses_every_connection_says_so_and_the_same_command_continues() {
+    let (bed, etl) = half_way("stop_all").await;
+    bed.sql(&STREAMS.replace("etl/127%", "etl/%")).await;
+    // Whether it needs the control connection again is its own affair.
+    let ran = etl.finish().await;
+    if ran.code != Some(0) {
+        ran.code(5).says(&["hint: once the target answers again, the same command continues"]);
+    }
+    is_whole_chunks(&bed).await;
+    continues(&bed).await;
+}
+
+/// A hundred rows; each takes two lines of the file. `bad` is row 57, on lines 116 and 117.
+fn rows_with(bad: &str) -> String {
+    let row = |number: u32| if number == 57 { bad.into() } else { format!("{number},{number},\"a\nb\"\n") };
+    "id,qty,note\n".to_string() + &(0..100).map(row).collect::<String>()
+}
+
+#[tokio::test]
+async fn a_row_that_the_server_refuses_is_told_without_its_values() {
+    let cases = [
+        ("stop_unique", "5,4711,\"hush\nhush\"\n", "23505", "unique_violation", "constraint `t_pkey`"),
+        ("stop_check", "57,-4711,\"hush\nhush\"\n", "23514", "check_violation", "constraint `t_qty_check`"),
+        ("stop_text", "57,hush4711,\"hush\nhush\"\n", "22P02", "invalid_text_representation", "column `qty`"),
+        ("stop_null", "57,,\"hush\nhush\"\n", "23502", "not_null_violation", "column `qty`"),
+    ];
+    for (database, bad, state, condition, what) in cases {
+        let bed = Bed::new(database).await;
+        bed.sql("CREATE TABLE public.t (id int PRIMARY KEY, qty int NOT NULL CHECK (qty >= 0), note text)").await;
+        bed.folder.write("data.csv", rows_with(bad));
+        bed.recipe(
+            "[run]\nstreams = 1\nchunk_rows = 10\n[[tables]]\nfrom = \"data.csv\"\ninto = \"public.t\"\n",
+        );
+        let ran = bed.run().code(6).says(&[state, condition, what, "data.csv, lines 102-120, at line 116"]);
+        ran.says(&["hint: nothing of that chunk is loaded"]).never_says("hush").never_says("4711");
+        // The chunks before it stay, of its own there is nothing.
+        assert_eq!(bed.number("SELECT count(*) FROM t").await, 50);
+        assert_eq!(bed.number("SELECT max(id)::bigint FROM t").await, 49);
+        assert_eq!(bed.progress().await.read, 50);
+        // It stays refused, and is not loaded behind anybody's back.
+        bed.run().code(6);
+        assert_eq!(bed.number("SELECT count(*) FROM t").await, 50);
+    }
+}
+
+#[tokio::test]
+async fn once_the_table_takes_the_row_the_same_command_loads_the_rest() {
+    let bed = Bed::new("stop_mended").await;
+    bed.sql("CREATE TABLE public.t (id int PRIMARY KEY, qty int CHECK (qty >= 0), note text)").await;
+    bed.folder.write("data.csv", rows_with("57,-1,x\n"));
+    bed.recipe("[run]\nchunk_rows = 10\n[[tables]]\nfrom = \"data.csv\"\ninto = \"public.t\"\n");
+    bed.run().code(6);
+    bed.sql("ALTER TABLE t DROP CONSTRAINT t_qty_check").await;
+    bed.run().code(0);
+    let rows = customers::rows_of(&bed.client, "SELECT id, qty, note FROM t").await;
+    let cell = |number: i64| Some(number.to_string());
+    let mut all: Vec<customers::Row> = (0..100)
+        .map(|id| match id {
+            57 => vec![cell(57), cell(-1), Some("x".into())],
+            id => vec![cell(id), cell(id), Some("a\nb".into())],
+        })
+        .collect();
+    all.sort();
+    assert_same(&all, &rows);
+    assert_eq!(bed.is_finished().await, 100);
+}

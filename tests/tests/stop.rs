@@ -130,7 +130,8 @@ async fn a_row_that_the_server_refuses_is_told_without_its_values() {
     ];
     for (database, bad, state, condition, what) in cases {
         let bed = Bed::new(database).await;
-        bed.sql("CREATE TABLE public.t (id int PRIMARY KEY, qty int NOT NULL CHECK (qty >= 0), note text)").await;
+        bed.sql("CREATE TABLE public.t (id int PRIMARY KEY, qty int NOT NULL CHECK (qty >= 0), note text)")
+            .await;
         bed.folder.write("data.csv", rows_with(bad));
         bed.recipe(
             "[run]\nstreams = 1\nchunk_rows = 10\n[[tables]]\nfrom = \"data.csv\"\ninto = \"public.t\"\n",

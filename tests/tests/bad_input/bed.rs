@@ -156,7 +156,8 @@ impl Bed {
 /// The rules for every failing run: nothing of a row and no trace of a panic is said.
 pub(crate) fn guest(folder: &Folder, name: &str) -> std::path::PathBuf {
     let evil = Path::new(env!("CARGO_MANIFEST_DIR")).join("evil");
-    let read = |name: &str| std::fs::read_to_string(evil.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let read =
+        |name: &str| std::fs::read_to_string(evil.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     let text = read(&format!("{name}.wat"));
     let whole =
         if text.contains("\n(module") { text } else { format!("(module {}\n{text})", read("base.wat")) };

@@ -35,12 +35,15 @@ fn what_is_not_toml_is_refused_with_its_place() {
     refused(format!("name = \"x\"\nurl = {SECRET} {SECRET}\n")).says(&["recipe.toml:2:", "not TOML"]);
     refused("name = \"x\"\nname = \"y\"\n").says(&["recipe.toml:2:1: not TOML: duplicate key"]);
     refused(b"name = \"\xff\"\n").says(&["recipe.toml:1:9", "UTF-8"]);
-    refused("").says(&["`name`: is missing", "`tables`: there is no table: add [[tables]] with `from` and `into`"]);
+    refused("")
+        .says(&["`name`: is missing", "`tables`: there is no table: add [[tables]] with `from` and `into`"]);
 }
 
 #[test]
 fn all_problems_are_told_at_once_in_the_order_of_the_file() {
-    let text = format!("[run]\nstreams = \"{SECRET}\"\nmemory = \"1 parsec\"\nchunk_rows = 0\n{TABLE}types = {{ id = \"int3\" }}\n");
+    let text = format!(
+        "[run]\nstreams = \"{SECRET}\"\nmemory = \"1 parsec\"\nchunk_rows = 0\n{TABLE}types = {{ id = \"int3\" }}\n"
+    );
     let ran = refused(text).says(&[
         "error: 5 problems in the recipe",
         "`name`: is missing",
@@ -104,13 +107,19 @@ fn a_variable_that_cannot_be_used_is_named_without_its_value() {
 
 #[test]
 fn a_step_that_does_not_fit_is_named_with_its_line() {
-    let step = |steps: &str| refused(format!("name = \"x\"\n{TABLE}transforms = [\n  {{ drop = [\"id\"] }},\n]\n").replace("  { drop = [\"id\"] },", steps));
+    let step = |steps: &str| {
+        refused(
+            format!("name = \"x\"\n{TABLE}transforms = [\n  {{ drop = [\"id\"] }},\n]\n")
+                .replace("  { drop = [\"id\"] },", steps),
+        )
+    };
     step("  { rename = { id = \"number\" } },\n  { drop = [\"id\"] },")
         .says(&["recipe.toml:7: transform 2 (drop): there is no column `id` here; the columns are number"]);
     step("  { drop = [\"id\"] },").says(&["recipe.toml:6: transform 1 (drop): no column would be left"]);
     step("  { constant = { id = 1 } },")
         .says(&["recipe.toml:6: transform 1 (constant): two columns would have the name `id`"]);
-    step("  { foo = 1 },").says(&["recipe.toml:6:5: `tables[0].transforms[0].foo`: unknown key: use one of `drop`"]);
+    step("  { foo = 1 },")
+        .says(&["recipe.toml:6:5: `tables[0].transforms[0].foo`: unknown key: use one of `drop`"]);
     step("  { drop = [\"id\"], rename = { id = \"a\" } },").says(&["recipe.toml:6:3:", "write two steps"]);
 }
 

@@ -77,7 +77,8 @@ async fn exactly_the_bad_rows_become_rejects_and_the_others_are_loaded() {
     let rejects = bed.rejects().await;
     assert_eq!(rejects.len(), expected.len(), "{rejects:#?}");
     for (reject, expected) in rejects.iter().zip(&expected) {
-        let same = if expected.contains("/too_long ") { reject.starts_with(expected) } else { reject == expected };
+        let same =
+            if expected.contains("/too_long ") { reject.starts_with(expected) } else { reject == expected };
         assert!(same, "found:    {reject}\nexpected: {expected}");
     }
     assert_eq!(bed.ledger().await, (500, i64::try_from(count).unwrap(), 0));

@@ -43,14 +43,17 @@ async fn an_empty_file_has_no_header() {
 #[tokio::test]
 async fn a_file_with_a_header_alone_is_loaded_as_no_rows() {
     let bed = Bed::new("bad_source_header").await;
-    bed.run_rows("id,name\n", &Recipe::default()).code(0).says(&["rows.csv -> public.t", "0 rows read: 0 loaded"]);
+    bed.run_rows("id,name\n", &Recipe::default())
+        .code(0)
+        .says(&["rows.csv -> public.t", "0 rows read: 0 loaded"]);
     bed.has_exactly([]).await;
 }
 
 #[tokio::test]
 async fn a_column_name_twice_is_refused_with_its_line() {
     let text = format!("\nid,name,id\n1,{HUSH},2\n");
-    let says = "line 2: there is a column `id` twice: rename one of them, or give all names in `source.csv.header`";
+    let says =
+        "line 2: there is a column `id` twice: rename one of them, or give all names in `source.csv.header`";
     refused("bad_source_twice", text.as_bytes(), says).await;
     refused("bad_source_unnamed", b"id,\n", "line 1: column 2 has no name: name it").await;
 }
@@ -58,23 +61,25 @@ async fn a_column_name_twice_is_refused_with_its_line() {
 #[tokio::test]
 async fn another_encoding_is_refused() {
     refused("bad_source_utf16", b"\xff\xfei\0d\0\n\0", "line 1: it is UTF-16: convert it to UTF-8").await;
-    refused("bad_source_latin1", b"id,n\xe4me\n1,2\n", "line 1: the header's cell 2 is not UTF-8: convert").await;
+    refused("bad_source_latin1", b"id,n\xe4me\n1,2\n", "line 1: the header's cell 2 is not UTF-8: convert")
+        .await;
 }
 
 #[tokio::test]
 async fn sixteen_hundred_columns_are_loaded_and_one_more_is_refused() {
     let bed = Bed::new("bad_source_wide").await;
-    let list = |text: &dyn Fn(usize) -> String, count: usize| {
-        (1..=count).map(text).collect::<Vec<_>>().join(",")
-    };
+    let list =
+        |text: &dyn Fn(usize) -> String, count: usize| (1..=count).map(text).collect::<Vec<_>>().join(",");
     // Booleans, because a row of 1,600 longer values does not fit into a page.
     let ddl = format!("CREATE TABLE public.w ({})", list(&|n| format!("c{n} boolean"), 1600));
     bed.client.batch_execute(&ddl).await.unwrap();
-    let file = |count: usize| format!("{}\n{}\n", list(&|n| format!("c{n}"), count), list(&|n| (n % 2 == 0).to_string(), count));
+    let file = |count: usize| {
+        format!("{}\n{}\n", list(&|n| format!("c{n}"), count), list(&|n| (n % 2 == 0).to_string(), count))
+    };
     let recipe = Recipe { into: "public.w", ..Recipe::default() };
-    bed.run_rows(file(1601), &recipe)
-        .code(3)
-        .says(&["`rows.csv` line 1: 1601 columns, but a table has at most 1600: cut the file into narrower ones"]);
+    bed.run_rows(file(1601), &recipe).code(3).says(&[
+        "`rows.csv` line 1: 1601 columns, but a table has at most 1600: cut the file into narrower ones",
+    ]);
     bed.run_rows(file(1600), &recipe).code(0);
     let sql = "SELECT c1, c2, c1599, c1600, to_jsonb(w)::text FROM public.w w";
     let row = bed.client.query_one(sql, &[]).await.unwrap();
@@ -87,7 +92,8 @@ async fn a_type_of_a_column_that_is_not_there_is_named_with_its_line() {
     let bed = Bed::new("bad_source_types").await;
     let recipe = Recipe { table: "types = {\n  idd = \"int32\",\n}", ..Recipe::default() };
     let ran = bed.run_rows(rows(1), &recipe).code(3);
-    let says = "`types` names the column `idd`, which `rows.csv` line 1 does not have: its columns are `id`, `name`";
+    let says =
+        "`types` names the column `idd`, which `rows.csv` line 1 does not have: its columns are `id`, `name`";
     ran.says(&[&bed.line("idd"), says]);
     bed.is_untouched().await;
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use etl::exit_code::ExitCode;
-use etl_tests::harness::Folder;
+use etl_tests::harness::{Folder, guest};
 use etl_tests::postgres::Server;
 
 fn root() -> PathBuf {
@@ -178,6 +178,53 @@ fn sql(page: &str) -> Vec<String> {
     blocks.map(|block| block.split("```").next().unwrap_or_default().to_owned()).collect()
 }
 
+#[test]
+fn the_bytes_of_a_module_behind_another_step_are_compared_and_its_name_is_not() {
+    let folder = Folder::new();
+    folder.write("people.csv", "id,name\n1,Ann\n");
+    let recipe = |module: &str| {
+        let steps = format!("transforms = [{{ drop = [\"id\"] }}, {{ module = \"{module}\" }}]");
+        folder.write(
+            "recipe.toml",
+            format!("name = \"people\"\n[[tables]]\nfrom = \"people.csv\"\ninto = \"people\"\n{steps}\n"),
+        );
+    };
+    let module = fs::read(guest("rust", "identity")).unwrap();
+    folder.write("a.wasm", &module);
+    folder.write("b.wasm", &module);
+    folder.write("c.wasm", [&module[..], &[0, 2, 1, b'x']].concat());
+    recipe("a.wasm");
+    folder.etl(["run"]).run().code(0);
+    recipe("b.wasm");
+    folder.etl(["run"]).run().code(0).says(&["was done before"]);
+    recipe("c.wasm");
+    folder.etl(["run"]).run().code(9).says(&["transforms[1].module changed (sha256 "]);
+}
+
+#[tokio::test]
+async fn a_table_whose_row_level_security_applies_is_refused_before_a_row_moves() {
+    let server = Server::of_the_test_run();
+    let admin = server.database("docs_row_security").await;
+    let table =
+        "DO $$ BEGIN CREATE ROLE etl_docs_plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+        CREATE TABLE public.people (id int); ALTER TABLE people ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY everything ON people USING (true); GRANT INSERT ON people TO etl_docs_plain;
+        CREATE SCHEMA etl; GRANT USAGE, CREATE ON SCHEMA etl TO etl_docs_plain";
+    admin.batch_execute(table).await.unwrap();
+    let folder = Folder::new();
+    folder.write("people.csv", "id\n1\n");
+    let url = |user: &str| {
+        server
+            .url("127.0.0.1", "docs_row_security")
+            .replace(&format!("//{}@", server.user), &format!("//{user}@"))
+    };
+    let check = |url: &str| {
+        folder.etl(["check", "--from", "people.csv", "--into", "public.people", "--to", url]).run()
+    };
+    check(&url("etl_docs_plain")).code(11).says(&["row-level security", "public.people"]);
+    check(&url(&server.user)).code(0);
+}
+
 #[tokio::test]
 async fn the_rights_that_the_docs_name_are_enough_and_their_queries_run() {
     let server = Server::of_the_test_run();
@@ -196,7 +243,7 @@ async fn the_rights_that_the_docs_name_are_enough_and_their_queries_run() {
          from = \"people.csv\"\ninto = \"public.people\"\ntypes = {{ id = \"int32\" }}\n"
     );
     folder.write("recipe.toml", recipe);
-    folder.etl(["check"]).run().code(5).says(&["`loader`", "grant CREATE"]);
+    folder.etl(["check"]).run().code(11).says(&["`loader`", "grant CREATE"]);
     admin.batch_execute(&grants).await.unwrap();
     folder.etl(["check"]).run().code(0);
     folder.etl(["run"]).run().code(8);

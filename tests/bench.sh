@@ -40,6 +40,7 @@ if [ ! -f "$transformed-2.csv" ]; then
   "$etl" run "$recipe" --to "$work/files" --quiet
   for half in 1 2; do : >"$transformed-$half.part"; done
   half=1
+  head -qn 1 "$work"/files/*/*1.csv | head -n 1 >"$transformed.columns"
   for file in "$work"/files/*/*.csv; do tail -n +2 "$file" >>"$transformed-$half.part"; half=$((3 - half)); done
   for half in 1 2; do mv "$transformed-$half.part" "$transformed-$half.csv"; done
   rm -rf "$work/files"
@@ -67,7 +68,7 @@ for kind in unlogged keyed; do
   for pair in $(seq 0 "$pairs"); do
     table $kind; timed "$etl" run "$recipe" --to "$ETL_TEST_POSTGRES" --quiet --report "$work/report.json"
     etl_wall=$wall; etl_cpu=$cpu
-    table $kind; timed "$bare" "$ETL_TEST_POSTGRES" public.customers "$transformed-1.csv" "$transformed-2.csv"
+    table $kind; timed "$bare" "$ETL_TEST_POSTGRES" "public.customers ($(cat "$transformed.columns"))" "$transformed-1.csv" "$transformed-2.csv"
     line=$(awk "BEGIN { printf \"etl %.0f rows/s (%.2f s, client CPU %.2f s per million rows), bare %.0f rows/s (%.2f s), ratio %.3f\",
       $rows / $etl_wall, $etl_wall, $etl_cpu / $rows * 1e6, $rows / $wall, $wall, $wall / $etl_wall }")
     if [ "$pair" = 0 ]; then echo "warm-up: $line"; continue; fi

@@ -3,11 +3,13 @@
 #
 #   tests/wasm.sh rust DIR [--out DIR]    a crate (or workspace: every module in it) for wasm32-unknown-unknown
 #   tests/wasm.sh c PATH [--out DIR]      a C file, or every one in a folder and the folders in it
-#   tests/wasm.sh setup                   only what both need
+#   tests/wasm.sh go DIR [--out DIR]      a Go module, for WASI preview 1
+#   tests/wasm.sh setup                   only what Rust and C need
 #
 # Each module is written to the folder after --out (default: where it was built) under its crate's or file's name, e.g.
 # fan-out.wasm, and its path is printed. What is missing is installed, and said: rustup's target if rustup can have it, else
-# Debian's source of Rust's standard library; Debian's clang and lld. Same source, same module: paths are not part of it.
+# Debian's source of Rust's standard library; Debian's clang and lld; Debian's Go, if that is new enough. Same source, same
+# module: paths are not part of it.
 #
 # ETL_WASM_CC names a clang of your own. ETL_WASM_RUST=debian takes the second way even where rustup's would do.
 set -eu
@@ -21,7 +23,7 @@ triple=wasm32-unknown-unknown
 
 say() { printf '%s\n' "wasm.sh: $*" >&2; }
 fail() { say "$*"; exit 1; }
-usage() { sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else
@@ -117,37 +119,82 @@ build_rust() {
 
 # --- C ---------------------------------------------------------------------------------------------------------------------
 
+# Whether clang$1 is there with the linker beside it, and is 14 or newer.
+has_clang() {
+    command -v "clang$1" >/dev/null && command -v "wasm-ld$1" >/dev/null || return 1
+    major=$("clang$1" -dumpversion | cut -d. -f1)
+    [ "$major" -ge 14 ] 2>/dev/null
+}
+
+find_clang() {
+    for version in '' -30 -29 -28 -27 -26 -25 -24 -23 -22 -21 -20 -19 -18 -17 -16 -15 -14; do
+        if has_clang "$version"; then
+            cc=clang$version
+            return 0
+        fi
+    done
+    return 1
+}
+
 setup_c() {
     cc=${ETL_WASM_CC:-}
-    if [ -z "$cc" ]; then
-        # The newest clang that has its linker beside it, 14 or later.
-        for version in '' -30 -29 -28 -27 -26 -25 -24 -23 -22 -21 -20 -19 -18 -17 -16 -15 -14; do
-            if command -v "clang$version" >/dev/null && command -v "wasm-ld$version" >/dev/null; then
-                cc=clang$version
-                break
-            fi
-        done
-    fi
-    if [ -z "$cc" ]; then
-        newest=$(apt-cache search --names-only '^clang-[0-9]+$' 2>/dev/null | sed 's/^clang-\([0-9]*\).*/\1/' | sort -n | tail -n 1)
-        apt "C for WebAssembly" "clang-${newest:-14}" "lld-${newest:-14}"
-        cc=clang-${newest:-14}
-    fi
+    if [ -n "$cc" ] || find_clang; then return; fi
+    # clang needs the linker of its own version; Debian's package `clang` is the release's version, not always the newest.
+    newest=$(apt-cache search --names-only '^clang-[0-9]+$' 2>/dev/null | sed 's/^clang-\([0-9]*\).*/\1/' | sort -n | tail -n 1)
+    if [ -n "$newest" ]; then apt "C for WebAssembly" "clang-$newest" "lld-$newest"; else apt "C for WebAssembly" clang lld; fi
+    find_clang || fail "found no clang 14 or newer with its wasm-ld, though it was installed"
 }
 
 build_c() {
     [ -e "$source" ] || fail "$source is not there"
     setup_c
     mkdir -p "$target"
+    [ -n "$(find "$source" -maxdepth 2 -name '*.c')" ] || fail "$source has no C file"
     find "$source" -maxdepth 2 -name '*.c' | sort | while read -r file; do
         name=$(basename "$file" .c)
         "$cc" --target=wasm32 -std=c11 -O2 -Wall -Wextra -nostdlib -ffile-prefix-map="$repo=/etl" \
-            -I "$repo/sdk/c" -Wl,--no-entry -Wl,--strip-debug -o "$target/$name.wasm" "$file"
+            -I "$repo/sdk/c" -Wl,--no-entry,--stack-first,--strip-debug -o "$target/$name.wasm" "$file"
         deliver "$target/$name.wasm" "$name.wasm"
     done
 }
 
-# --- both ------------------------------------------------------------------------------------------------------------------
+# --- Go ---------------------------------------------------------------------------------------------------------------------
+
+# Exports from Go (go:wasmexport, -buildmode=c-shared for wasip1) came with 1.24.
+go_is_new_enough() {
+    command -v go >/dev/null || return 1
+    found=$(GOTOOLCHAIN=local go env GOVERSION | sed 's/^go//')
+    [ "$(printf '%s\n' 1.24 "$found" | sort -V | head -n 1)" = 1.24 ]
+}
+
+setup_go() {
+    if go_is_new_enough; then return; fi
+    ! command -v go >/dev/null || fail "needs Go 1.24 or newer, found $found: see https://go.dev/dl"
+    offered=$(apt-cache policy golang-go 2>/dev/null | sed -n 's/^  Candidate: [0-9]*:\([0-9.]*\).*/\1/p')
+    if [ -z "$offered" ] && command -v apt-get >/dev/null; then
+        as_root apt-get update >&2 || true
+        offered=$(apt-cache policy golang-go 2>/dev/null | sed -n 's/^  Candidate: [0-9]*:\([0-9.]*\).*/\1/p')
+    fi
+    if [ -z "$offered" ] || [ "$(printf '%s\n' 1.24 "$offered" | sort -V | head -n 1)" != 1.24 ]; then
+        fail "needs Go 1.24 or newer, and Debian's here is ${offered:-none}: install it from https://go.dev/dl"
+    fi
+    apt "Go" golang-go
+    go_is_new_enough || fail "installed Go, and still find no Go 1.24 or newer"
+}
+
+build_go() {
+    [ -f "$source/go.mod" ] || fail "$source has no go.mod"
+    setup_go
+    mkdir -p "$target"
+    name=$(sed -n 's/^module \(.*\/\)*//p' "$source/go.mod")
+    # Nothing is fetched: not a toolchain of another version, and a test guest has no dependencies.
+    (cd "$source" && GOTOOLCHAIN=local GOPROXY=off GOOS=wasip1 GOARCH=wasm \
+        go build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w' -o "$target/$name.wasm" .) ||
+        fail "$source does not build"
+    deliver "$target/$name.wasm" "$name.wasm"
+}
+
+# --- all -------------------------------------------------------------------------------------------------------------------
 
 # deliver FILE NAME: in one step, so that nobody sees half a module.
 deliver() {
@@ -176,5 +223,6 @@ if [ $# -eq 3 ] && [ "$2" = --out ]; then out=$3; elif [ $# -ne 1 ]; then usage;
 case $language in
 rust) build_rust ;;
 c) build_c ;;
+go) build_go ;;
 *) usage ;;
 esac

@@ -8,10 +8,17 @@ use crate::cli::{RecipeArgs, Voice};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::prepare::Prepared;
+use crate::recipe::{self, Origin};
 
 /// Runs the command.
 pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Failure> {
-    let prepared = Prepared::new(args)?;
+    let prepared = match Prepared::new(args) {
+        Err(Failure::Recipe(recipe::Error::Invalid(problems))) if voice.json => {
+            print_unread(&problems);
+            return Err(recipe::Error::Invalid(problems).into());
+        }
+        prepared => prepared?,
+    };
     let found = prepared.find().await?;
     let mut out = io::stdout();
     if voice.json {
@@ -20,7 +27,7 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
             .problems
             .iter()
             .map(|problem| {
-                json!({"key": problem.key, "line": lines.line_of(&problem.key), "problem": problem.kind.to_string()})
+                json!({"key": problem.key, "line": lines.line_of(&problem.key), "problem": problem.text()})
             })
             .collect();
         let _ = writeln!(out, "{}", json!({"name": prepared.recipe.name, "problems": problems}));
@@ -49,4 +56,17 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
         }
     }
     Ok(ExitCode::Done)
+}
+
+/// What is wrong with a recipe that could not be read, in the form of the other problems.
+fn print_unread(problems: &[recipe::Problem]) {
+    let line = |origin: &Origin| match origin {
+        Origin::File { place, .. } => place.map(|place| place.line),
+        Origin::Variable(_) | Origin::Flag(_) | Origin::Nobody => None,
+    };
+    let problems: Vec<_> = problems
+        .iter()
+        .map(|problem| json!({"key": problem.key, "line": line(&problem.origin), "problem": problem.what}))
+        .collect();
+    let _ = writeln!(io::stdout(), "{}", json!({"name": null, "problems": problems}));
 }

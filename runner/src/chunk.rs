@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::copy::message::{ChunkEnd, Message};
 use crate::counters::Counts;
-use crate::memory::Loan;
+use crate::memory::{Loan, MAX_BATCH_BYTES};
 use crate::position::Position;
 use crate::reject::{Original, Reject};
 
@@ -24,6 +24,9 @@ pub struct ChunkLimits {
     /// Time since its first row.
     pub time: Duration,
 }
+
+/// Twice what an ordinary batch encodes to.
+const LARGE_BYTES: usize = 2 * MAX_BATCH_BYTES;
 
 /// Rejects are held until their chunk is committed: a chunk ends early rather than hold more than this.
 const MAX_REJECT_BYTES: usize = 1024 * 1024;
@@ -132,6 +135,16 @@ impl<'a> Chunk<'a> {
         self.sent_bytes = 0;
         self.reject_bytes = 0;
         flushed && self.send(Message::End(Box::new(end)))
+    }
+
+    /// Whether the encoded rows should be handed on before their batch ends.
+    pub(crate) fn is_large(&self) -> bool {
+        self.buffer.len() >= LARGE_BYTES
+    }
+
+    /// How long it waited for the target since that was last taken.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// How long it waited for the target since this was last asked.

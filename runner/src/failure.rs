@@ -47,15 +47,18 @@ impl Failure {
 
     /// What to do, where the message itself does not say it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
+        if let Failure::Recipe(recipe::Error::Read { .. }) = self {
+            return Some("name a recipe, or say what to load with --from, --to and --into");
+        }
         match self.copy()?.class() {
             Class::RefusedRow => Some(
-                "nothing of that chunk is loaded; mend the row or reject it in a module, then run the same command again",
+                "nothing of that chunk is loaded; let the table take such a row and run the same command again, or mend the file, or reject the row in a module, and begin again with --fresh",
             ),
             Class::Rejects => Some(
-                "look at the rejects, mend them or raise max_rejects, then run the same command again: what is loaded stays",
+                "raise max_rejects to keep such rows as rejects and load the others: the same command continues; or mend the file and begin again with --fresh",
             ),
-            Class::Connection => Some("once the target answers again, the same command continues"),
-            Class::Clash | Class::Drift | Class::Refused | Class::Busy | Class::Bug => None,
+            Class::Connection => Some("once the target answers, the same command continues"),
+            Class::Clash | Class::Drift | Class::Refused | Class::Settings | Class::Busy | Class::Bug => None,
         }
     }
 
@@ -91,6 +94,7 @@ fn of_problem(problem: &Problem) -> ExitCode {
         ProblemKind::Columns { .. } => ExitCode::Source,
         ProblemKind::Transform(error) => of_transform(error),
         ProblemKind::Target(_) => ExitCode::Target,
+        ProblemKind::Copy(error) => of_copy(error),
     }
 }
 
@@ -103,18 +107,19 @@ fn of_source(error: &source::Error) -> ExitCode {
 
 fn of_transform(error: &transform::Error) -> ExitCode {
     match error {
-        transform::Error::Settings { .. } => ExitCode::Usage,
+        // A native step is words of the recipe.
+        transform::Error::Settings { .. } | transform::Error::Step { .. } => ExitCode::Usage,
         transform::Error::Engine(_) | transform::Error::Bug(_) => ExitCode::Internal,
-        transform::Error::Read { .. }
-        | transform::Error::Module { .. }
-        | transform::Error::Step { .. }
-        | transform::Error::Stopped(_) => ExitCode::Module,
+        transform::Error::Read { .. } | transform::Error::Module { .. } | transform::Error::Stopped(_) => {
+            ExitCode::Module
+        }
     }
 }
 
 fn of_copy(error: &copy::error::Error) -> ExitCode {
     match error.class() {
         Class::Clash | Class::Busy => ExitCode::Busy,
+        Class::Settings => ExitCode::Usage,
         Class::RefusedRow => ExitCode::RefusedRow,
         Class::Connection | Class::Refused => ExitCode::Target,
         Class::Drift => ExitCode::Drift,
@@ -148,13 +153,7 @@ fn listed(problems: &[Problem], lines: &Lines, file: &Option<String>) -> String 
         if let (Some(file), Some(line)) = (file, lines.line_of(&problem.key)) {
             text = format!("{file}:{line}: ");
         }
-        text.push_str(&problem.kind.to_string());
-        let mut cause = problem.kind.source();
-        while let Some(error) = cause {
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        text
+        text + &problem.text()
     };
     match problems {
         [problem] => text(problem),

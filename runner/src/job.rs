@@ -3,6 +3,7 @@
 //!
 //! Must not know: the ledger, and how rows move.
 
+use std::error::Error as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,9 +15,10 @@ use crate::memory::Memory;
 use crate::pipeline::TablePath;
 use crate::position::Position;
 use crate::recipe::{Recipe, Table};
+use crate::recipe_lines::join;
 use crate::schema::Field;
 use crate::source::{self, Compression, Described, Input, SourceFile};
-use crate::transform::{Chain, Engine, Step};
+use crate::transform::{self, Chain, Engine, Step};
 
 /// A table that is ready to be loaded.
 #[derive(Debug)]
@@ -60,22 +62,29 @@ pub(crate) enum ProblemKind {
     #[error(transparent)]
     Source(#[from] source::Error),
     #[error(transparent)]
-    Transform(#[from] crate::transform::Error),
+    Transform(#[from] transform::Error),
     #[error("{file} has other columns than {first}: load it as a table of its own")]
     Columns { file: String, first: String },
     #[error("{0}")]
     Target(String),
+    #[error(transparent)]
+    Copy(#[from] crate::copy::error::Error),
 }
 
 /// Makes the recipe's table `index` ready, but for its target.
 pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<Job, Problem> {
     let table = &recipe.tables[index];
     let (files, fields) =
-        describe(recipe, table).map_err(|kind| Problem { key: format!("tables[{index}].from"), kind })?;
-    let chain = Chain::plan(engine, &table.transforms, &fields)
-        .map_err(|error| Problem { key: format!("tables[{index}].transforms"), kind: error.into() })?;
+        describe(recipe, table).map_err(|kind| Problem { key: key_of(&kind, index), kind })?;
+    let chain = Chain::plan(engine, &table.transforms, &fields).map_err(|error| {
+        let transforms = format!("tables[{index}].transforms");
+        let key =
+            step_of(&error, &table.transforms).map_or(transforms.clone(), |at| format!("{transforms}[{at}]"));
+        Problem { key, kind: error.into() }
+    })?;
     let mut shaping = recipe.shaping(table);
-    shaping.extend(modules(&table.transforms, &chain));
+    // Which bytes each module is, by its place: what its file is called shapes no row.
+    shaping.extend(chain.identity().iter().map(|part| (part.step.clone(), part.content.clone())));
     let run = &recipe.run;
     let path = TablePath {
         source: recipe.source.csv.clone(),
@@ -95,11 +104,26 @@ pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<
     })
 }
 
-/// Which bytes each module is, by its place: what its file is called shapes no row.
-fn modules(steps: &[Step], chain: &Chain) -> Vec<(String, String)> {
-    let identities = steps.iter().zip(chain.identity()).enumerate();
-    let modules = identities.filter(|(_, (step, _))| matches!(step, Step::Module { .. }));
-    modules.map(|(at, (_, part))| (format!("transforms[{at}].module"), part.content.clone())).collect()
+/// What in the recipe a problem with the source of table `index` is about.
+fn key_of(kind: &ProblemKind, index: usize) -> String {
+    match kind {
+        ProblemKind::Source(source::Error::Setting { key, .. }) => format!("source.csv.{key}"),
+        ProblemKind::Source(source::Error::NoColumn { column, .. }) => {
+            join(&format!("tables[{index}].types"), column)
+        }
+        _ => format!("tables[{index}].from"),
+    }
+}
+
+/// The step that an error is about, from 0; of several with the same module the first, which fails first.
+fn step_of(error: &transform::Error, steps: &[Step]) -> Option<usize> {
+    let path = match error {
+        transform::Error::Step { number, .. } => return number.checked_sub(1),
+        transform::Error::Read { path, .. } | transform::Error::Module { path, .. } => path,
+        transform::Error::Stopped(stopped) => &stopped.module,
+        _ => return None,
+    };
+    steps.iter().position(|step| matches!(step, Step::Module { module, .. } if module == path))
 }
 
 /// All files of a table, which must have the same columns.
@@ -133,12 +157,13 @@ pub(crate) fn match_target(job: &Job, index: usize, table: &TargetTable) -> Vec<
     for field in output {
         match table.column(&field.name) {
             None => {
-                let hint = nearest(&field.name, table.columns.iter().map(|column| column.name.as_str()));
                 let name = &field.name;
+                let near = nearest(name, table.columns.iter().map(|column| column.name.as_str()));
+                let rename = near.map(|near| format!(", or rename it to `{near}`")).unwrap_or_default();
                 problem(
                     "transforms",
                     format!(
-                        "table {} has no column `{name}`{hint}: drop it with {{ drop = [\"{name}\"] }}, or rename it",
+                        "table {} has no column `{name}`: add it there, drop it here with {{ drop = [\"{name}\"] }}{rename}",
                         job.into
                     ),
                 );
@@ -179,19 +204,20 @@ pub(crate) fn match_target(job: &Job, index: usize, table: &TargetTable) -> Vec<
             );
         }
     }
+    if table.row_security {
+        let to_do = "COPY cannot load it; let the table's owner load, or a role with BYPASSRLS";
+        problem("into", format!("row-level security of {} applies to this user: {to_do}", job.into));
+    }
     if !table.can_insert {
         problem("into", format!("no permission to insert into {}: GRANT INSERT", job.into));
     }
     problems
 }
 
-/// `, did you mean `x`?`, or nothing.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let best = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min();
-    match best {
-        Some((distance, known)) if distance <= 2.max(name.len() / 4) => format!(", did you mean `{known}`?"),
-        _ => String::new(),
-    }
+/// What `name` was probably meant to be.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let (distance, known) = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
+    (distance <= 2.max(name.len() / 4)).then_some(known)
 }
 
 impl Job {
@@ -202,6 +228,17 @@ impl Job {
 }
 
 impl Problem {
+    /// What is wrong, with its causes.
+    pub(crate) fn text(&self) -> String {
+        let mut text = self.kind.to_string();
+        let mut cause = self.kind.source();
+        while let Some(error) = cause {
+            text += &format!(": {error}");
+            cause = error.source();
+        }
+        text
+    }
+
     /// Something about the target.
     pub(crate) fn target(key: &str, text: String) -> Problem {
         Problem { key: key.into(), kind: ProblemKind::Target(text) }

@@ -131,10 +131,10 @@ impl Walker {
             let batch = reader.next_batch(chunk.rows_left(path.batch_rows))?;
             self.live.spent(Work::Read, started.elapsed());
             let Some(batch) = batch else { break };
-            self.carry(batch, piece, &mut chunk)?;
+            let carried = self.carry(batch, piece, &mut chunk)?;
             let stopped = self.stop.load(Ordering::Relaxed);
             let ends = stopped || chunk.is_full();
-            let sent = chunk.flush() && (!ends || self.end(&mut chunk, piece, false)?);
+            let sent = carried && chunk.flush() && (!ends || self.end(&mut chunk, piece, false)?);
             self.live.spent(Work::Wait, chunk.take_waited());
             match (sent, stopped) {
                 (false, _) => return Ok(Ended::Abandoned),
@@ -146,8 +146,8 @@ impl Walker {
         Ok(if sent { Ended::Done } else { Ended::Abandoned })
     }
 
-    /// One batch through transform and encode into the chunk.
-    fn carry(&mut self, mut batch: Batch, piece: &Piece, chunk: &mut Chunk<'_>) -> Result<(), Error> {
+    /// One batch through transform and encode into the chunk. False when the sender is gone.
+    fn carry(&mut self, mut batch: Batch, piece: &Piece, chunk: &mut Chunk<'_>) -> Result<bool, Error> {
         let started = Instant::now();
         let outcome = self.instance.apply(batch.rows, &batch.columns);
         self.live.spent(Work::Transform, started.elapsed());
@@ -162,14 +162,19 @@ impl Walker {
                 chunk.row(batch.starts.at(origin), |buffer, first| encode_row(&rows, row, buffer, first));
                 counts.written += 1;
             }
+            // What a module fanned out is handed over in pieces: its CSV is never held as a whole.
+            if chunk.is_large() && !chunk.flush() {
+                return Ok(false);
+            }
         }
+        let encoding = started.elapsed().saturating_sub(chunk.waited());
+        self.live.spent(Work::Encode, encoding);
         let mut rejects = self.rejects(&batch, outcome.rejects, fate);
         rejects.append(&mut batch.rejects);
         rejects.sort_by_key(|reject| reject.position);
         let Batch { end, source_bytes, blank, loan, .. } = batch;
         chunk.account(Accounted { counts, rejects, end, source_bytes, blank, loan });
-        self.live.spent(Work::Encode, started.elapsed());
-        Ok(())
+        Ok(true)
     }
 
     /// Ends the chunk in hand. False when the sender is gone.

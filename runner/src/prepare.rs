@@ -17,6 +17,8 @@ use crate::transform::Engine;
 /// A recipe that was read, with its engine.
 pub(crate) struct Prepared {
     pub(crate) recipe: Recipe,
+    /// The key of the recipe's file that names the target; empty where a flag or a variable does.
+    target_key: &'static str,
     pub(crate) engine: Engine,
 }
 
@@ -40,7 +42,9 @@ impl Prepared {
             (None, None) => Recipe::load(&PathBuf::from("recipe.toml"), std::env::vars_os(), &flags)?,
         };
         let engine = Engine::new(&recipe.transform, cache_folder())?;
-        Ok(Prepared { recipe, engine })
+        let elsewhere = args.to.is_some() || std::env::var_os("ETL_TARGET__POSTGRES__URL").is_some();
+        let target_key = if elsewhere { "" } else { "target.postgres.url" };
+        Ok(Prepared { recipe, engine, target_key })
     }
 
     /// Makes the tables ready while the target is connected to, and matches both.
@@ -73,9 +77,8 @@ impl Prepared {
         let connected = match connected {
             Ok(connected) => connected,
             // Without a target the recipe's own problems are still worth knowing.
-            Err(error) if problems.is_empty() => return Err(error.into()),
             Err(error) => {
-                problems.push(Problem::target("target.postgres", error.to_string()));
+                problems.push(Problem { key: self.target_key.into(), kind: error.into() });
                 None
             }
         };

@@ -64,7 +64,7 @@ pub struct TableKeys {
     /// input.
     #[schemars(length(min = 1), example = &"data/flights-*.csv")]
     pub from: String,
-    /// The target table, with its schema: `public.flights`. For the files target, the name of the files.
+    /// The target table, with its schema: `public.flights`. For the files target, the name of the folder.
     #[schemars(length(min = 1), example = &"public.flights")]
     pub into: String,
     /// Types of columns, where they are to be more than text: a column that is not named here stays text, which

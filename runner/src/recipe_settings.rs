@@ -4,6 +4,7 @@
 
 use figment::Figment;
 use figment::error::{Actual, Kind};
+use figment::value::Value;
 use serde::de::DeserializeOwned;
 
 use crate::recipe_error::{Diagnosis, suggestion};
@@ -49,17 +50,33 @@ impl Settings {
 
     /// The settings at `path`: the defaults, where nobody says anything or something wrong.
     pub(crate) fn section<T: DeserializeOwned + Default>(&self, diagnosis: &mut Diagnosis, path: &str) -> T {
-        let Ok(value) = self.0.find_value(path) else { return T::default() };
-        value.deserialize::<T>().unwrap_or_else(|error| {
-            for error in error {
+        let Ok(mut value) = self.0.find_value(path) else { return T::default() };
+        loop {
+            let errors = match value.deserialize::<T>() {
+                Ok(settings) => return settings,
+                Err(errors) => errors,
+            };
+            let mut taken = false;
+            for error in errors {
                 let inner = error.path.iter().fold(path.to_owned(), |path, key| match key.parse::<usize>() {
                     Ok(index) => format!("{path}[{index}]"),
                     Err(_) => join(&path, key),
                 });
                 diagnosis.wrong(&inner, in_words(&inner, &error.kind));
+                taken |= take(&mut value, &error.path);
             }
-            T::default()
-        })
+            if !taken {
+                return T::default();
+            }
+        }
+    }
+}
+
+/// Takes back a key that is wrong, so that the others can be looked at. False where there is none.
+fn take(value: &mut Value, path: &[String]) -> bool {
+    match (value, path.first()) {
+        (Value::Dict(_, keys), Some(key)) => keys.remove(key).is_some(),
+        _ => false,
     }
 }
 

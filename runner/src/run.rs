@@ -128,6 +128,9 @@ async fn losses(found: &Found, recipe: &Recipe) -> Result<Vec<String>, Failure> 
     if let Some((connected, tables)) = &found.database {
         for table in tables {
             let Some(standing) = connected.standing(&recipe.name, table).await? else { continue };
+            if standing.counts.written == 0 {
+                continue;
+            }
             let (rows, name, into) = (grouped(standing.counts.written), &recipe.name, table.qualified());
             losses.push(format!(
                 "{rows} rows that `{name}` loaded stay in {into}: they will be there twice, unless you delete them"

@@ -21,6 +21,9 @@ use crate::copy::postgres::table::{Table, describe};
 use crate::copy::postgres::{Settings, table};
 use crate::job::{Job, Problem, ProblemKind, match_target};
 
+/// The key of the recipe that problems with the ledger are about.
+const LEDGER_KEY: &str = "target.postgres.schema";
+
 /// Where the rows go.
 #[derive(Debug)]
 pub(crate) enum Target {
@@ -101,6 +104,14 @@ impl Connected {
                 if table.persistence == table::Persistence::Unlogged && !job.allow_unlogged {
                     problems.push(Problem::target(&key, unlogged(job)));
                 }
+                if let Err(error) = self.ledger_is_usable(&table).await {
+                    let twice = problems.iter().any(|other| other.key == LEDGER_KEY);
+                    match error {
+                        Error::Refused(_) if twice => {}
+                        Error::Refused(text) => problems.push(Problem::target(LEDGER_KEY, text)),
+                        error => return Err(error),
+                    }
+                }
                 Ok(Some(table))
             }
             Err(Error::Refused(text)) => {
@@ -109,6 +120,13 @@ impl Connected {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a run could keep its ledger, without making anything.
+    async fn ledger_is_usable(&self, table: &Table) -> Result<(), Error> {
+        let backend = self.cluster.control.backend()?;
+        let unlogged = table.persistence == table::Persistence::Unlogged;
+        Tables::check(self.link(&backend), self.cluster.schema(), unlogged).await
     }
 
     fn link<'a>(&'a self, backend: &'a Backend) -> Link<'a> {

@@ -21,6 +21,8 @@ pub enum Class {
     Drift,
     /// The server refuses what we ask for: permissions, missing tables, bad settings.
     Refused,
+    /// The recipe, the environment or a flag says something about the target that cannot be used.
+    Settings,
     /// Another process loads the same run right now.
     Busy,
     /// More rows were rejected than the run allows.
@@ -86,9 +88,12 @@ pub enum Error {
     /// More rows were rejected than the run allows; the chunk that went over it was rolled back.
     #[error("{0}")]
     TooManyRejects(Box<TooManyRejects>),
-    /// Settings, nodes or tables are not usable, in our words.
+    /// Nodes or tables are not usable, in our words.
     #[error("{0}")]
     Refused(String),
+    /// Settings that cannot be used, whatever the server is like.
+    #[error("{0}")]
+    Settings(String),
     /// A file of the files target cannot be written.
     #[error("{action} {} failed", path.display())]
     Io {
@@ -125,6 +130,7 @@ impl Error {
             Error::RefusedRow(_) => Class::RefusedRow,
             Error::Clash { .. } => Class::Clash,
             Error::Drift(_) => Class::Drift,
+            Error::Settings(_) => Class::Settings,
             Error::Busy(_) => Class::Busy,
             Error::TooManyRejects(_) => Class::Rejects,
             Error::Bug(_) => Class::Bug,
@@ -216,9 +222,7 @@ pub struct TooManyRejects {
     pub rejected: u64,
     /// Rows read, counted likewise.
     pub read: u64,
-    /// The source of the chunk in hand; empty when the whole run was judged.
-    pub source: String,
-    /// The last rejects of the chunk in hand, without their values.
+    /// The last rejects, those of the chunk in hand if it was rolled back, without their values.
     pub last: Vec<RejectNote>,
 }
 
@@ -226,7 +230,8 @@ impl fmt::Display for TooManyRejects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} rows rejected, more than {} allows", self.rejected, self.read, self.limit)?;
         for note in &self.last {
-            write!(f, "\n  {} line {}: {}: {}", self.source, note.position.line(), note.stage, note.reason)?;
+            let RejectNote { source, position, stage, reason, .. } = note;
+            write!(f, "\n  {source} line {}: {stage}: {}", position.line(), reason)?;
         }
         Ok(())
     }
@@ -235,6 +240,8 @@ impl fmt::Display for TooManyRejects {
 /// A reject as people are told of it: without the row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectNote {
+    /// The file.
+    pub source: String,
     /// Where the row starts in its source.
     pub position: Position,
     /// Where it failed.
@@ -245,9 +252,11 @@ pub struct RejectNote {
     pub reason: String,
 }
 
-impl From<&Reject> for RejectNote {
-    fn from(reject: &Reject) -> Self {
+impl RejectNote {
+    /// What may be told of a reject of `source`.
+    pub fn new(source: &str, reject: &Reject) -> RejectNote {
         RejectNote {
+            source: source.into(),
             position: reject.position,
             stage: reject.stage,
             code: reject.code,

@@ -4,16 +4,17 @@
 
 use std::sync::Arc;
 
+pub use super::drift::Part;
 use super::error::Error;
 use super::files::Folder;
+pub use super::gate::{Gate, Limit};
 use super::postgres::backend::{Backend, Link};
-pub use super::postgres::claim::{Claimed, SplitKey};
 use super::postgres::connect::Cluster;
-pub use super::postgres::drift::Part;
-pub use super::postgres::gate::{Gate, Limit};
-pub use super::postgres::plan::{Plan, RunKey, Standing, Started};
-pub use super::postgres::sources::{NewSplit, Source, Split};
-pub use super::postgres::stream::{Committed, Loaded, OnCommit, Waited};
+pub use super::postgres::plan::Plan;
+pub use crate::copy::state::{
+    Claimed, Committed, Loaded, NewSplit, OnCommit, RunKey, Source, Split, SplitKey, Standing, Started,
+    Waited,
+};
 use crate::position::Position;
 
 /// Where it is written which part of which split of one table is committed.

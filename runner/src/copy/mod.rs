@@ -3,8 +3,11 @@
 //!
 //! Must not know: where rows come from and what happened to them before they became CSV bytes.
 
+pub mod drift;
 pub mod error;
 pub mod files;
+pub mod gate;
 pub mod ledger;
 pub mod message;
 pub mod postgres;
+pub mod state;

@@ -16,22 +16,21 @@ use crate::units::ByteSize;
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// `true`: the first record of each file names the columns. A list of names: the files have no header, and
-    /// these are their columns. `false`: no header, the columns are `column1`, `column2`, … Default `true`.
+    /// these are their columns. `false`: no header, the columns are `column1`, `column2`, …
     pub header: Header,
-    /// The character between two cells, one ASCII character. Default `","`; a tabulator is `"\t"`.
+    /// The character between two cells, one ASCII character; a tabulator is `"\t"`.
     pub delimiter: String,
     /// The character around cells that hold a delimiter, a quote or a line end, one ASCII character.
-    /// Empty: quotes have no meaning. Default `"\""`.
+    /// Empty: quotes have no meaning.
     pub quote: String,
     /// The character in front of a quote inside a quoted cell, one ASCII character. A doubled quote stands for one
-    /// in any case. Default empty: there is no such character.
+    /// in any case. Empty: there is no such character.
     pub escape: String,
-    /// Words that mean NULL when a cell consists of one and is not quoted, besides the empty cell.
-    /// Default none, because any word may be a value.
+    /// Words that mean NULL when a cell consists of one and is not quoted, besides the empty cell, which is NULL
+    /// always. None by default, because any word may be a value.
     pub null: Vec<String>,
     /// The longest record, in bytes of the file; a longer one is rejected without being held in memory, so that an
-    /// unclosed quote costs no more than this. Default `"16 MiB"`, at most `"1 GiB"` (PostgreSQL takes no more).
-    #[schemars(with = "String")]
+    /// unclosed quote costs no more than this. At most 1 GiB, because PostgreSQL takes no more.
     pub max_row_bytes: ByteSize,
 }
 

@@ -97,7 +97,11 @@ fn cells(records: &mut Records, file: &str, line: u64) -> Result<Vec<String>, Er
 }
 
 fn too_many(count: usize, file: &str, line: u64) -> Error {
-    in_header(file, line, format!("{count} columns, but a table has at most {MAX_COLUMNS}"))
+    in_header(
+        file,
+        line,
+        format!("{count} columns, but a table has at most {MAX_COLUMNS}: cut the file into narrower ones"),
+    )
 }
 
 fn numbered(count: usize) -> Vec<String> {

@@ -77,12 +77,12 @@ impl ModuleStep {
     }
 }
 
-/// What of a step shapes rows: for the comparison of two runs.
+/// What of a module shapes rows, besides what the recipe says: for the comparison of two runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// For people, e.g. `module flights.wasm`; not to be compared.
+    /// Where it is in the recipe, e.g. `transforms[1].module`: the same bytes under another name make the same rows.
     pub step: String,
-    /// To be compared: a module's hash and options, or a native step's own words.
+    /// Its hash.
     pub content: String,
 }
 
@@ -107,7 +107,7 @@ impl Chain {
         &self.inner.fields
     }
 
-    /// What shapes rows, step by step.
+    /// The bytes of each module. Steps and options are the recipe's, which says them itself.
     pub fn identity(&self) -> &[Identity] {
         &self.inner.identity
     }
@@ -169,15 +169,7 @@ impl Builder<'_> {
             Step::Drop(names) => ("drop", self.drop(names)),
             Step::Constant(values) => ("constant", self.constant(values)),
         };
-        done.map_err(|problem| Error::Step { number, step: name.into(), problem })?;
-        let content = match step {
-            Step::Rename(names) => format!("rename {names:?}"),
-            Step::Drop(names) => format!("drop {names:?}"),
-            Step::Constant(values) => format!("constant {values:?}"),
-            Step::Module { .. } => String::new(),
-        };
-        self.identity.push(Identity { step: name.into(), content });
-        Ok(())
+        done.map_err(|problem| Error::Step { number, step: name.into(), problem })
     }
 
     fn find(&self, name: &str) -> Result<usize, String> {
@@ -235,8 +227,7 @@ impl Builder<'_> {
         // In one order, whatever the recipe's is: a module is a function of its options, not of their order.
         let mut options = options.to_vec();
         options.sort();
-        let words = serde_json::to_string(&options).map_err(|e| Error::Bug(e.to_string()))?;
-        let content = format!("module sha256 {} options {words}", module.sha256);
+        let content = format!("sha256 {}", module.sha256);
         let setting = |(name, value): (String, String)| Setting { name, value };
         let options: Vec<Setting> = options.into_iter().map(setting).collect();
         let mut guest = Guest::start(self.engine, &module)?;
@@ -258,7 +249,7 @@ impl Builder<'_> {
         }
         self.columns = columns;
         self.modules.push(ModuleStep { module, input, options, plan, reads, slots, makes });
-        self.identity.push(Identity { step: format!("module {name}"), content });
+        self.identity.push(Identity { step: format!("transforms[{}].module", number - 1), content });
         tracing::debug!(number, module = name, memory_bytes = guest.memory_used(), "planned");
         Ok(())
     }

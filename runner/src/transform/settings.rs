@@ -13,28 +13,25 @@ use crate::units::{ByteSize, Span};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The most linear memory of one instance, up to 4 GiB. Each stream has an instance of each module; a module
+    /// The most linear memory of one instance, 64 KiB to 4 GiB. Each stream has an instance of each module; a module
     /// compiled from Rust or C needs 1 to 4 MiB, one that brings an interpreter 50 MiB.
-    #[schemars(with = "String")]
     pub memory: ByteSize,
-    /// The longest that one call into a module may take: its start-up with `plan`, or one batch. Ordinary batches
-    /// take a millisecond, so 5 s finds endless loops and spares slow machines.
-    #[schemars(with = "String")]
+    /// The longest that one call into a module may take: its start-up with `plan`, or one batch. 1 ms to 1 h.
+    /// Ordinary batches take a millisecond, so 5 s finds endless loops and spares slow machines.
     pub call_timeout: Span,
     /// How many rows a batch may become, as a multiple of its rows: 1,000 bounds a fan-out that went wrong.
     pub rows_factor: u32,
     /// The most bytes that a batch may become: what a module answers, and what the columns that it keeps grow to
-    /// when rows are repeated. Up to 1 GiB. A batch going in holds about 256 KiB.
-    #[schemars(with = "String")]
+    /// when rows are repeated. 4 KiB to 1 GiB; a batch going in holds about 256 KiB.
     pub output: ByteSize,
     /// The deepest call stack inside a module, 64 KiB to 1 MiB.
-    #[schemars(with = "String")]
     pub stack: ByteSize,
     /// The most elements of one instance's function tables. A large interpreter has 20,000.
     pub table_elements: u32,
     /// How many lines one instance may log; what comes behind is dropped, and said so once.
     pub log_lines: u32,
-    /// Whether compiled modules are kept on disk: a module of 2 MB compiles in a second, and loads in milliseconds.
+    /// Whether compiled modules are kept on disk (`$XDG_CACHE_HOME/etl/modules`, else `~/.cache/etl/modules`): a module
+    /// of 2 MB compiles in a second, and loads in milliseconds.
     pub cache: bool,
 }
 

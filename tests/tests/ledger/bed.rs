@@ -3,17 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "what the tests stand on: a failure here is the test's")]
 
 use bytes::Bytes;
+use etl::copy::drift::Part;
 use etl::copy::error::Error;
+use etl::copy::gate::{Gate, Limit};
 use etl::copy::message::{ChunkEnd, LineMap, Message};
 use etl::copy::postgres::backend::{Backend, Link};
-use etl::copy::postgres::claim::{Claim, Claimed, Owner};
-use etl::copy::postgres::drift::Part;
-use etl::copy::postgres::gate::{Gate, Limit};
+use etl::copy::postgres::claim::{Claim, Owner};
 use etl::copy::postgres::ledger::Statements;
-use etl::copy::postgres::plan::{Plan, RunKey, Started, TableId};
+use etl::copy::postgres::plan::{Plan, TableId};
 use etl::copy::postgres::schema::Tables;
-use etl::copy::postgres::sources::{NewSplit, Source};
-use etl::copy::postgres::stream::{Committed, Loaded, Stream};
+use etl::copy::postgres::stream::Stream;
+use etl::copy::state::{Claimed, Committed, Loaded, NewSplit, RunKey, Source, Started};
 use etl::counters::Counts;
 use etl::position::Position;
 use etl::reject::{Original, Reject, Stage};

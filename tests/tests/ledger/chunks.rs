@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use etl::copy::error::Error;
+use etl::copy::gate::{Gate, Limit};
 use etl::copy::message::Message;
-use etl::copy::postgres::gate::{Gate, Limit};
 use etl::reject::Original;
 use etl_tests::proxy::Proxy;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use etl::copy::error::{Class, Error};
 use etl::copy::message::Message;
-use etl::copy::postgres::claim::{Claim, Claimed};
-use etl::copy::postgres::stream::Loaded;
+use etl::copy::postgres::claim::Claim;
+use etl::copy::state::{Claimed, Loaded};
 use etl_tests::proxy::Proxy;
 use tokio::sync::mpsc;
 

@@ -1,10 +1,10 @@
 //! Runs: started once, continued, refused when something differs, forgotten; their sources and splits.
 
+use etl::copy::drift::Part;
 use etl::copy::error::{Class, Error};
 use etl::copy::postgres::claim::Owner;
-use etl::copy::postgres::drift::Part;
-use etl::copy::postgres::plan::{Started, TableId};
-use etl::copy::postgres::sources::NewSplit;
+use etl::copy::postgres::plan::TableId;
+use etl::copy::state::{NewSplit, Started};
 
 use crate::bed::{Bed, at, chunk, key, parts, source};
 
@@ -141,7 +141,7 @@ async fn a_fingerprint_can_be_renewed() {
 async fn two_runs_in_one_ledger_do_not_see_each_other() {
     let bed = Bed::new("plans_two").await;
     let mut other = bed.plan.clone();
-    other.key = etl::copy::postgres::plan::RunKey { name: "other".into(), ..key() };
+    other.key = etl::copy::state::RunKey { name: "other".into(), ..key() };
     assert_eq!(
         other.open(bed.control.link(), &bed.owner, &[], bed.table, false).await.unwrap(),
         Started::New

@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a helper fails as its test does")]
 
 use etl::copy::error::{Class, Error};
-use etl::copy::postgres::plan::{Plan, Started, TableId};
+use etl::copy::postgres::plan::{Plan, TableId};
 use etl::copy::postgres::schema::Tables;
+use etl::copy::state::Started;
 use etl_tests::postgres::Server;
 
 use crate::bed::{Bed, Session, key, parts};

@@ -10,9 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::manifest::{Manifest, SourceEntry, SplitEntry};
+use crate::copy::drift::refuse_drift;
 use crate::copy::error::Error;
 use crate::copy::ledger::{NewSplit, Part, RunKey, Source, Split, SplitKey, Standing, Started};
-use crate::copy::postgres::drift::refuse_drift;
 use crate::counters::Counts;
 use crate::position::Position;
 

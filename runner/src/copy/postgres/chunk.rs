@@ -16,12 +16,12 @@ use futures_util::join;
 use tokio_postgres::CopyInSink;
 
 use super::backend::Link;
-use super::claim::SplitKey;
 use super::ledger::Statements;
 use super::plan::Param;
 use super::rejects::{Group, groups};
 use super::sources::signed;
 use crate::copy::error::Error;
+use crate::copy::state::SplitKey;
 use crate::counters::Counts;
 use crate::position::Position;
 use crate::reject::Reject;

@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 use super::backend::{Link, utc};
 use super::plan::{Param, Plan, count, counts};
 use crate::copy::error::Error;
-use crate::counters::Counts;
+use crate::copy::state::{Claimed, SplitKey};
 use crate::position::Position;
 
 /// Whether the owner of ledger row `l` is alive, as far as the server `$server` can see: on the same server its
@@ -45,36 +45,6 @@ impl Default for Owner {
     fn default() -> Self {
         Owner::new()
     }
-}
-
-/// Which split of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SplitKey {
-    /// The source's key.
-    pub source: String,
-    /// Where the split starts.
-    pub start: Position,
-}
-
-impl std::fmt::Display for SplitKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} from {}", self.source, self.start)
-    }
-}
-
-/// A split that is ours to load, from `position` on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claimed {
-    /// Which split.
-    pub key: SplitKey,
-    /// Where it ends in its source: rows that start before this byte belong to it; None is the source's end.
-    pub end: Option<u64>,
-    /// Up to where it is done: the place to read on from.
-    pub position: Position,
-    /// What this claim is told apart by.
-    pub epoch: i64,
-    /// What was committed before.
-    pub counts: Counts,
 }
 
 /// What became of an attempt to claim a split.

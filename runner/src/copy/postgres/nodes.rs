@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use super::connect::Cluster;
-use super::identifier::quoted;
+use super::identifier::{literal, quoted};
 use super::options::Endpoint;
 use super::session::Connection;
 use crate::copy::error::Error;
@@ -228,17 +228,24 @@ impl Cluster {
 
     /// `IF NOT EXISTS` still races with another run that makes the same: theirs is as good.
     async fn make_table(&self, table: &str) -> Result<(), Error> {
-        let schema = quoted(&self.options.schema);
-        let statements = [
-            format!("CREATE SCHEMA IF NOT EXISTS {schema}"),
-            format!("CREATE TABLE IF NOT EXISTS {table} (run text PRIMARY KEY, at timestamptz NOT NULL)"),
-        ];
+        let client = &self.control.client;
         // Without the right to create anything, an existing table is enough.
-        if self.control.client.simple_query(&format!("SELECT FROM {table} LIMIT 0")).await.is_ok() {
+        if client.simple_query(&format!("SELECT FROM {table} LIMIT 0")).await.is_ok() {
             return Ok(());
         }
-        for statement in statements {
-            if let Err(error) = self.control.client.batch_execute(&statement).await {
+        let schema = &self.options.schema;
+        // `IF NOT EXISTS` asks for the right to create schemas even where it has nothing to do.
+        let there = format!("SELECT FROM pg_catalog.pg_namespace WHERE nspname = {}", literal(schema));
+        let there = client
+            .simple_query(&there)
+            .await
+            .map_err(|error| self.control.error("look for our schema", &error))?;
+        let there = there.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_)));
+        let make_schema = (!there).then(|| format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema)));
+        let make_table =
+            format!("CREATE TABLE IF NOT EXISTS {table} (run text PRIMARY KEY, at timestamptz NOT NULL)");
+        for statement in make_schema.into_iter().chain([make_table]) {
+            if let Err(error) = client.batch_execute(&statement).await {
                 match self.control.error("create our schema", &error) {
                     Error::Server(refusal)
                         if ["23505", "42P06", "42P07"].contains(&refusal.state.as_str()) => {}

@@ -134,7 +134,7 @@ impl Options {
 }
 
 fn refused(why: &str) -> Error {
-    Error::Refused(format!("the target's connection settings are not usable: {why}"))
+    Error::Settings(format!("the target's connection settings are not usable: {why}"))
 }
 
 /// What was written, by priority.

@@ -8,19 +8,11 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::backend::{Link, utc};
 use super::claim::{LIVE_OWNER, Owner};
-use super::drift::{Part, differing, hash, no_differences};
 use super::schema::Tables;
+use crate::copy::drift::{Part, differing, hash, no_differences};
 use crate::copy::error::Error;
+use crate::copy::state::{RunKey, Standing, Started};
 use crate::counters::Counts;
-
-/// What a run is known by in the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RunKey {
-    /// The recipe's name.
-    pub name: String,
-    /// The target table, spelled in one way whatever the recipe wrote.
-    pub target: String,
-}
 
 /// Which table the rows go to, as far as it can be told apart from one that was emptied or made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,34 +23,6 @@ pub struct TableId {
     pub relfilenode: u32,
     /// Whether a server crash empties it.
     pub unlogged: bool,
-}
-
-/// What a run has done so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// When it was started first, by the server's clock, UTC.
-    pub started: String,
-    /// When it was finished, if it was.
-    pub finished: Option<String>,
-    /// What happened to its rows; `written` is how many of them are in the target.
-    pub counts: Counts,
-    /// How many sources it has, and how many of them are cut into splits to their end.
-    pub sources: (u64, u64),
-    /// How many splits it has, and how many of them are done.
-    pub splits: (u64, u64),
-    /// Chunks committed.
-    pub chunks: u64,
-}
-
-/// How a run stands when it is opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Started {
-    /// The ledger did not know it.
-    New,
-    /// It was started before, by us or by another process that may be at work still.
-    Continued(Standing),
-    /// It was finished, and nothing was added since.
-    Finished(Standing),
 }
 
 /// One run's rows in the ledger.

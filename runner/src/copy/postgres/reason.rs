@@ -78,7 +78,9 @@ fn tls_reason(error: &rustls::Error) -> String {
 
 fn io_reason(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused: no server listens there".into(),
+        io::ErrorKind::ConnectionRefused => {
+            "connection refused: no server listens there; start it, or correct host and port".into()
+        }
         io::ErrorKind::TimedOut => "no answer: is the address right, does a firewall drop packets?".into(),
         io::ErrorKind::NotFound => "no such socket: no server listens there".into(),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {

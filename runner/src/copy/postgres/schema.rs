@@ -51,6 +51,12 @@ impl Tables {
             .unwrap_or_else(|| Error::Bug("the ledger's tables are not there after they were made".into())))
     }
 
+    /// Whether [`Tables::ensure`] could do its work; makes nothing.
+    pub async fn check(link: Link<'_>, schema: &str, unlogged: bool) -> Result<(), Error> {
+        let standing = Tables { schema: schema.into(), unlogged }.standing(link).await?;
+        if standing.complete(schema)? { Ok(()) } else { standing.check_may_create(schema) }
+    }
+
     /// One row for each run.
     pub(super) fn run(&self) -> String {
         self.named("run")

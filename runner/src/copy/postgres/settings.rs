@@ -23,19 +23,17 @@ pub struct Settings {
     /// from libpq's defaults. No password here: a recipe is kept in git. Set `PGPASSWORD` or write `~/.pgpass`.
     #[schemars(with = "String")]
     pub url: Url,
-    /// Longest time to get a usable session on one host, from looking up its name to the first answer.
-    /// Default `10 s`: a host that accepts and stays silent must not hold the run. `connect_timeout` in `url`
-    /// and `PGCONNECT_TIMEOUT` go first.
-    #[schemars(with = "String")]
+    /// Longest time to get a usable session on one host, from looking up its name to the first answer, 1 ms to
+    /// 24 h: a host that accepts and stays silent must not hold the run. `connect_timeout` in `url` and
+    /// `PGCONNECT_TIMEOUT` go first.
     pub connect_timeout: Span,
-    /// Longest wait for a lock of the target, e.g. for a table that somebody locked. Default `1 min`: longer
-    /// than ordinary maintenance holds one, short enough that a forgotten transaction is noticed.
-    #[schemars(with = "String")]
+    /// Longest wait for a lock of the target, e.g. for a table that somebody locked, 1 ms to 24 h. The default is
+    /// longer than ordinary maintenance holds one, and short enough that a forgotten transaction is noticed.
     pub lock_timeout: Span,
-    /// Schema of our own tables (ledger, rejects) in the target database. Default `etl`.
+    /// Schema of the tables that `etl` keeps in the target database: ledger and rejects. Made if it is missing.
     pub schema: String,
-    /// Spread the streams over all nodes that `yb_servers()` lists, where that function exists. Default true;
-    /// set it to false to use the hosts of `url` alone, e.g. behind a load balancer.
+    /// Spread the streams over all nodes that `yb_servers()` lists, where that function exists. `false` uses the
+    /// hosts of `url` alone, e.g. behind a load balancer.
     pub discover: bool,
 }
 
@@ -60,7 +58,7 @@ impl Settings {
     /// Refuses a URL with a password in it. For a URL that came from a *file*: flags and environment may carry one.
     pub fn refuse_password(&self) -> Result<(), Error> {
         if url::parse(&self.url.0)?.contains_key("password") {
-            return Err(Error::Refused(
+            return Err(Error::Settings(
                 "the url holds a password, and a recipe is kept in git: take it out, then set PGPASSWORD or add a line to ~/.pgpass"
                     .into(),
             ));
@@ -73,13 +71,13 @@ impl Settings {
         let limits = [("connect_timeout", self.connect_timeout), ("lock_timeout", self.lock_timeout)];
         for (name, span) in limits {
             if span.0 < Duration::from_millis(1) || span.0 > Duration::from_secs(24 * 3600) {
-                return Err(Error::Refused(format!(
+                return Err(Error::Settings(format!(
                     "{name} is {span}: write at least 1 ms and at most 24 h"
                 )));
             }
         }
         if !identifier::is_name(&self.schema) {
-            return Err(Error::Refused("schema is not a name: write 1 to 63 bytes".into()));
+            return Err(Error::Settings("schema is not a name: write 1 to 63 bytes".into()));
         }
         Ok(())
     }

@@ -6,56 +6,11 @@
 use tokio_postgres::types::Type;
 
 use super::backend::Link;
-use super::claim::{SplitKey, bound, position};
+use super::claim::{bound, position};
 use super::plan::{Param, Plan, count, counts};
 use crate::copy::error::Error;
-use crate::counters::Counts;
+use crate::copy::state::{NewSplit, Source, Split, SplitKey};
 use crate::position::Position;
-
-/// A source of a run, as the ledger keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// What it is known by: a file's path.
-    pub source: String,
-    /// What it was when it was added, as JSON.
-    pub fingerprint: String,
-    /// How large its splits are meant to be.
-    pub split_bytes: u64,
-    /// Up to where it is cut into splits.
-    pub tiled_to: Position,
-    /// Whether that is its end.
-    pub tiled: bool,
-}
-
-/// A new split: from `start` up to `end`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewSplit {
-    /// Where it starts.
-    pub start: Position,
-    /// Rows that start before this byte belong to it; None is the source's end.
-    pub end: Option<u64>,
-}
-
-/// A split of a run, as the ledger keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split {
-    /// Which split.
-    pub key: SplitKey,
-    /// Where it ends; None is the source's end.
-    pub end: Option<u64>,
-    /// Up to where it is done.
-    pub position: Position,
-    /// How often it was claimed: what the next claim has to name.
-    pub epoch: i64,
-    /// Through which address its owner loads it, or loaded it last.
-    pub owner_address: Option<String>,
-    /// What happened to its rows so far.
-    pub counts: Counts,
-    /// Chunks committed.
-    pub chunks: u64,
-    /// Whether nothing is left to do in it.
-    pub done: bool,
-}
 
 impl Plan {
     /// Adds a source, or adopts what another process added. A finished run is open again. Answers with what the

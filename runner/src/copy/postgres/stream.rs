@@ -10,14 +10,13 @@ use tokio::sync::mpsc::Receiver;
 
 use super::backend::Link;
 use super::chunk::{self, End, Place, Queued, Refusal, Sink, Step, queued};
-use super::claim::Claimed;
 use super::failure::ends_unknown;
-use super::gate::{Admitted, Gate};
 use super::ledger::Statements;
 use crate::copy::error::{Error, RefusedRow};
+use crate::copy::gate::{Admitted, Gate};
 use crate::copy::message::{ChunkEnd, LineMap, Message};
+use crate::copy::state::{Claimed, Committed, Loaded, OnCommit, Waited};
 use crate::counters::{Counts, Live};
-use crate::position::Position;
 use crate::reject::Tally;
 
 /// How long a roll-back may take before the connection is given up.
@@ -38,54 +37,6 @@ pub struct Stream<'a> {
     /// Told of the first byte of a COPY.
     pub live: &'a Live,
 }
-
-/// Time spent waiting for the target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waited {
-    /// Until it took the rows.
-    pub send: Duration,
-    /// For its answers: beginning and committing chunks.
-    pub answers: Duration,
-}
-
-/// A chunk that is in the target.
-#[derive(Clone, Debug)]
-pub struct Committed {
-    /// Where the split is done up to.
-    pub position: Position,
-    /// What happened to the chunk's rows.
-    pub counts: Counts,
-    /// Bytes that were sent as rows.
-    pub bytes: u64,
-    /// Bytes of the source.
-    pub source_bytes: u64,
-    /// Blank lines passed over.
-    pub blank: u64,
-    /// Its rejects by reason.
-    pub rejects: Tally,
-    /// Time spent waiting since the chunk before.
-    pub waited: Waited,
-}
-
-/// What one call of [`Stream::load`] committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Loaded {
-    /// Where the split is done up to.
-    pub position: Position,
-    /// Nothing is left to do in it; else the worker stopped, and what it had not ended was rolled back.
-    pub done: bool,
-    /// Chunks committed.
-    pub chunks: u64,
-    /// What happened to their rows.
-    pub counts: Counts,
-    /// Bytes that were sent as rows, in committed chunks.
-    pub bytes: u64,
-    /// Time spent waiting for the target.
-    pub waited: Waited,
-}
-
-/// Told of every committed chunk.
-pub type OnCommit<'a> = &'a mut (dyn FnMut(&Committed) + Send);
 
 impl Stream<'_> {
     /// Loads a split from where it stands until its worker says that it is done, or stops: a worker that drops its end

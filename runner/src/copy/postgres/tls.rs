@@ -60,7 +60,7 @@ impl FromStr for SslMode {
             "verify-ca" => SslMode::VerifyCa,
             "verify-full" => SslMode::VerifyFull,
             _ => {
-                return Err(Error::Refused(
+                return Err(Error::Settings(
                     "this sslmode is not supported: use disable, prefer, require, verify-ca or verify-full"
                         .into(),
                 ));
@@ -105,7 +105,7 @@ impl Root {
 }
 
 fn from_file(path: &Path) -> Result<RootCertStore, Error> {
-    let unusable = |why: String| Error::Refused(format!("sslrootcert `{}`: {why}", path.display()));
+    let unusable = |why: String| Error::Settings(format!("sslrootcert `{}`: {why}", path.display()));
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|e| unusable(e.to_string()))? {
         let certificate = certificate.map_err(|e| unusable(e.to_string()))?;
@@ -118,7 +118,7 @@ fn from_system() -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
-        return Err(Error::Refused(
+        return Err(Error::Settings(
             "the system has no certificate authorities: name a file with sslrootcert".into(),
         ));
     }
@@ -157,7 +157,7 @@ impl Tls {
         let names: Vec<ServerName<'static>> =
             names.iter().filter_map(|name| name.clone().try_into().ok()).collect();
         if names.is_empty() && self.mode == SslMode::VerifyFull {
-            return Err(Error::Refused(
+            return Err(Error::Settings(
                 "verify-full needs a host name that a certificate can be valid for".into(),
             ));
         }

@@ -58,7 +58,7 @@ pub(super) fn quoted(value: &str) -> String {
 }
 
 fn bad(why: &str) -> Error {
-    Error::Refused(format!("the target's url cannot be read: {why}"))
+    Error::Settings(format!("the target's url cannot be read: {why}"))
 }
 
 /// The known name for what was written, or why it is refused.

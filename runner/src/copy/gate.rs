@@ -1,11 +1,11 @@
 //! How many rows may be rejected before the run stops: judged before a chunk is committed, over what the ledger
 //! holds, what this process committed and what its other streams are committing. Must not know the server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::claim::SplitKey;
 use crate::copy::error::{Error, RejectNote, TooManyRejects};
+use crate::copy::state::SplitKey;
 use crate::counters::Counts;
 use crate::reject::Reject;
 
@@ -38,6 +38,8 @@ struct Tally {
     committed: Sum,
     /// Admitted, but not committed yet.
     pending: Sum,
+    /// The last rejects that this process committed.
+    last: VecDeque<RejectNote>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,7 +68,7 @@ impl Gate {
     pub fn judge(&self) -> Result<(), Error> {
         let tally = self.tally();
         if self.exceeded_by(tally.committed) {
-            return Err(self.too_many(tally.committed, "", &[]));
+            return Err(self.too_many(tally.committed, tally.last.iter().cloned().collect()));
         }
         Ok(())
     }
@@ -86,12 +88,14 @@ impl Gate {
         };
         let judged = matches!(self.limit, Limit::Rows(_)) || total.read >= JUDGED_FROM_ROWS;
         // A chunk without rejects makes nothing worse: it may finish what an earlier run with more patience began.
+        let last = &rejects[rejects.len().saturating_sub(SHOWN)..];
+        let last: Vec<RejectNote> = last.iter().map(|reject| RejectNote::new(source, reject)).collect();
         if chunk.rejected > 0 && judged && self.exceeded_by(total) {
-            return Err(self.too_many(total, source, rejects));
+            return Err(self.too_many(total, last));
         }
         tally.pending.read += chunk.read;
         tally.pending.rejected += chunk.rejected;
-        Ok(Admitted { gate: self, chunk })
+        Ok(Admitted { gate: self, chunk, last })
     }
 
     fn exceeded_by(&self, sum: Sum) -> bool {
@@ -101,14 +105,13 @@ impl Gate {
         }
     }
 
-    fn too_many(&self, sum: Sum, source: &str, rejects: &[Reject]) -> Error {
+    fn too_many(&self, sum: Sum, last: Vec<RejectNote>) -> Error {
         let limit = match self.limit {
             Limit::Rows(most) => format!("max_rejects = {most}"),
             Limit::Percent(most) => format!("max_rejects_percent = {most}"),
         };
-        let last = rejects[rejects.len().saturating_sub(SHOWN)..].iter().map(RejectNote::from).collect();
         let (rejected, read) = (sum.rejected, sum.read);
-        Error::TooManyRejects(Box::new(TooManyRejects { limit, rejected, read, source: source.into(), last }))
+        Error::TooManyRejects(Box::new(TooManyRejects { limit, rejected, read, last }))
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
@@ -121,12 +124,17 @@ impl Gate {
 pub(in crate::copy) struct Admitted<'a> {
     gate: &'a Gate,
     chunk: Sum,
+    last: Vec<RejectNote>,
 }
 
 impl Admitted<'_> {
     /// The chunk is in the target.
-    pub(in crate::copy) fn committed(self, target: &str, split: &SplitKey) {
+    pub(in crate::copy) fn committed(mut self, target: &str, split: &SplitKey) {
+        let last = std::mem::take(&mut self.last);
         let mut tally = self.gate.tally();
+        tally.last.extend(last);
+        let too_many = tally.last.len().saturating_sub(SHOWN);
+        tally.last.drain(..too_many);
         let held = tally.splits.entry((target.to_owned(), split.clone())).or_default();
         held.read += self.chunk.read;
         held.rejected += self.chunk.rejected;
@@ -215,5 +223,20 @@ mod tests {
         assert!(text.ends_with("\n  a.csv line 7: transform: no such zone"), "{text}");
         assert_eq!(text.lines().count(), 1 + SHOWN);
         assert!(!text.contains("secret"));
+    }
+
+    #[test]
+    fn the_verdict_on_a_whole_run_shows_the_last_rejects_that_were_committed() {
+        let gate = Gate::new(Limit::Percent(5.0));
+        for _ in 0..3 {
+            admit(&gate, 10, 2).unwrap().committed("t", &split());
+        }
+        let text = gate.judge().unwrap_err().to_string();
+        assert!(
+            text.starts_with("6 of 30 rows rejected, more than max_rejects_percent = 5 allows\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("\n  a.csv line 2: transform: no such zone"), "{text}");
+        assert_eq!(text.lines().count(), 1 + SHOWN);
     }
 }

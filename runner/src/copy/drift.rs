@@ -3,8 +3,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::plan::RunKey;
 use crate::copy::error::Error;
+use crate::copy::state::RunKey;
 
 /// A setting that shapes rows, e.g. `transforms[1].module flights.wasm` and `sha256 12ab…`. Never a secret.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -16,7 +16,7 @@ pub struct Part {
 }
 
 /// Over lengths and texts, so that no two lists of parts look alike.
-pub(super) fn hash(parts: &[Part]) -> String {
+pub(in crate::copy) fn hash(parts: &[Part]) -> String {
     let mut hasher = Sha256::new();
     for text in parts.iter().flat_map(|part| [&part.name, &part.value]) {
         hasher.update((text.len() as u64).to_le_bytes());
@@ -26,7 +26,7 @@ pub(super) fn hash(parts: &[Part]) -> String {
 }
 
 /// A sentence for each part that is not the same.
-pub(super) fn differing(before: &[Part], now: &[Part]) -> Vec<String> {
+pub(in crate::copy) fn differing(before: &[Part], now: &[Part]) -> Vec<String> {
     let find = |parts: &[Part], name: &str| {
         parts.iter().find(|part| part.name == name).map(|part| shortened(&part.value))
     };
@@ -56,7 +56,7 @@ pub(in crate::copy) fn refuse_drift(key: &RunKey, before: &[Part], now: &[Part])
 }
 
 /// An error unless there are none.
-pub(super) fn no_differences(key: &RunKey, differences: &[String]) -> Result<(), Error> {
+pub(in crate::copy) fn no_differences(key: &RunKey, differences: &[String]) -> Result<(), Error> {
     if differences.is_empty() {
         return Ok(());
     }

@@ -1,9 +1,11 @@
 //! Crashes: `kill -9` at random moments of a load, and the same command again until it is done.
 
+use std::io::Write;
 use std::time::Duration;
 
 use etl_tests::bed::{Bed, until};
 use etl_tests::customers::{self, assert_same, expected, loaded};
+use etl_tests::generate;
 use etl_tests::random::Random;
 
 const ROWS: u64 = 50_000;
@@ -69,4 +71,74 @@ async fn a_kill_at_any_moment_of_the_start_loses_and_doubles_nothing() {
     bed.run().code(0);
     assert_same(&expected(&file), &loaded(&bed.client).await);
     assert_eq!(bed.is_finished().await, 20_000);
+}
+
+/// A slow load of `file`, killed five times half way; `code` is what its end answers.
+async fn killed_five_times(bed: &Bed, file: &str, code: i32) {
+    bed.sql(customers::TABLE).await;
+    bed.slow_down(30).await;
+    let table = customers::recipe_table(file);
+    bed.recipe(&format!("[run]\nstreams = 2\nchunk_rows = 100\nmax_rejects = 1000\n{table}"));
+    for kill in 0..5 {
+        let before = bed.progress().await;
+        let etl = bed.start();
+        until("the next chunks", async || (bed.progress().await.chunks > before.chunks + 1).then_some(()))
+            .await;
+        assert_eq!(etl.kill().code, None, "it ended before kill {kill}");
+        assert!(bed.progress().await.is_midway());
+    }
+    bed.run().code(code);
+}
+
+/// Positions in it are those of the decompressed bytes: to continue, what was read is passed over.
+#[tokio::test]
+async fn a_compressed_file_continues_in_its_middle() {
+    let plain = customers::csv(5000);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&plain).unwrap();
+    let zstd = zstd::encode_all(&plain[..], 1).unwrap();
+    for (database, file, content) in
+        [("kill_gz", "customers.csv.gz", gzip.finish().unwrap()), ("kill_zst", "customers.csv.zst", zstd)]
+    {
+        let bed = Bed::new(database).await;
+        bed.folder.write(file, content);
+        killed_five_times(&bed, file, 0).await;
+        assert_same(&expected(&plain), &loaded(&bed.client).await);
+        assert_eq!(bed.is_finished().await, 5000);
+    }
+}
+
+/// Every tenth row has no `@` in its e-mail, which the module rejects.
+#[tokio::test]
+async fn rejects_are_kept_exactly_once_too() {
+    let bed = Bed::new("kill_rejects").await;
+    let (mut file, mut good, mut bad) = (generate::HEADER.as_bytes().to_vec(), Vec::new(), Vec::new());
+    for number in 0..5000 {
+        let mut row = Vec::new();
+        generate::row(number, &mut row).unwrap();
+        if number % 10 == 3 {
+            let at = row.iter().position(|byte| *byte == b'@').unwrap();
+            row[at] = b'#';
+            // A position is the byte and the line that the row begins at.
+            let line = 1 + file.iter().filter(|byte| **byte == b'\n').count();
+            bad.push(vec![
+                Some(format!("{}:{line}", file.len())),
+                Some((1_000_000_000 + number).to_string()),
+            ]);
+        } else {
+            good.extend_from_slice(&row);
+        }
+        file.extend_from_slice(&row);
+    }
+    bed.folder.write("customers.csv", &file);
+    killed_five_times(&bed, "customers.csv", 8).await;
+    good.splice(..0, generate::HEADER.bytes());
+    assert_same(&expected(&good), &loaded(&bed.client).await);
+    bad.sort();
+    let rejects = "SELECT position, original->>'account' FROM etl.reject \
+                   WHERE (stage, code, reason) = ('transform', 'module', 'email has no @')";
+    assert_same(&bad, &customers::rows_of(&bed.client, rejects).await);
+    assert_eq!(bed.number("SELECT count(*) FROM etl.reject").await, 500);
+    assert_eq!(bed.number("SELECT sum(rejected)::bigint FROM etl.ledger").await, 500);
+    assert_eq!(bed.is_finished().await, 5000);
 }

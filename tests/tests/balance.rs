@@ -63,7 +63,7 @@ async fn thirty_two_streams_on_three_nodes_are_eleven_eleven_and_ten() {
     let locker = bed.server.client(&bed.database).await;
     locker.batch_execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let report = bed.folder.path("report.json");
-    let etl = etl_tests::bed::Process::of(bed.etl(["--report", &report.display().to_string()]));
+    let etl = etl_tests::bed::Process::of(bed.etl(["-v", "--report", &report.display().to_string()]));
     let blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                    AND application_name LIKE 'etl/127%' AND wait_event_type = 'Lock'";
     until("32 sessions that wait for the table", async || (bed.number(blocked).await >= 32).then_some(()))
@@ -85,7 +85,14 @@ async fn thirty_two_streams_on_three_nodes_are_eleven_eleven_and_ten() {
     assert_eq!(bed.number(control).await, 1);
 
     locker.batch_execute("COMMIT").await.unwrap();
-    etl.finish().await.code(0);
+    let ran = etl.finish().await.code(0);
+    // Each stream says where the server itself thinks that it is.
+    for (node, streams) in spread {
+        let server = format!("node=\"{node}\" server=\"{node}\"");
+        let lines =
+            ran.stderr.lines().filter(|line| line.contains("stream opened") && line.contains(&server));
+        assert_eq!(lines.count(), streams, "{ran:?}");
+    }
     assert_same(&expected(&file), &loaded(&bed.client).await);
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     let nodes = report["nodes"].as_array().unwrap();

@@ -90,7 +90,10 @@ async fn who_comes_later_takes_over_what_a_killed_one_had_in_hand() {
     first.kill();
     // The dead one's backends wait for the lock, as far as the server knows: they end with it, or are ended.
     locker.batch_execute("COMMIT").await.unwrap();
-    second.finish().await.code(0);
+    // On a machine that is too busy to end them soon it says so, and the same command again takes over.
+    if !done_or_busy(second.finish().await) {
+        bed.run().code(0);
+    }
     assert_same(&expected, &loaded(&bed.client).await);
     assert_eq!(bed.is_finished().await, ROWS as i64);
 }

@@ -8,6 +8,6 @@ mkdir -p "$out"
 for guest in sdk/rust/examples/{identity,filter,fan-out,reject,types} tests/guests/customers examples/flights; do
   tests/wasm.sh rust "$guest" --out "$out/rust"
 done
-for guest in sdk/c/examples/{identity,filter,fan-out,reject,types}; do
-  tests/wasm.sh c "$guest" --out "$out/c"
-done
+tests/wasm.sh c sdk/c/examples --out "$out/c"
+tests/wasm.sh c tests/guests/c --out "$out/c"
+tests/wasm.sh go tests/guests/go --out "$out/go"

@@ -13,9 +13,11 @@ say "formatting"
 cargo fmt --all --check
 say "modules, built from source"
 tests/guests.sh
+export ETL_GUESTS=$CACHE/guests
 say "lints"
 cargo clippy --locked --workspace --all-targets -- -D warnings
 say "tests"
+cargo build --locked -p etl
 cargo test --locked --workspace
 say "the SDK for Rust, on this machine"
 (cd sdk/rust && cargo fmt --all --check && cargo test --locked --workspace)

@@ -153,7 +153,7 @@ build_c() {
     find "$source" -maxdepth 2 -name '*.c' | sort | while read -r file; do
         name=$(basename "$file" .c)
         "$cc" --target=wasm32 -std=c11 -O2 -Wall -Wextra -nostdlib -ffile-prefix-map="$repo=/etl" \
-            -I "$repo/sdk/c" -Wl,--no-entry -Wl,--strip-debug -o "$target/$name.wasm" "$file"
+            -I "$repo/sdk/c" -Wl,--no-entry,--stack-first,--strip-debug -o "$target/$name.wasm" "$file"
         deliver "$target/$name.wasm" "$name.wasm"
     done
 }
@@ -171,7 +171,7 @@ setup_go() {
     if go_is_new_enough; then return; fi
     ! command -v go >/dev/null || fail "needs Go 1.24 or newer, found $found: see https://go.dev/dl"
     offered=$(apt-cache policy golang-go 2>/dev/null | sed -n 's/^  Candidate: [0-9]*:\([0-9.]*\).*/\1/p')
-    if [ -z "$offered" ]; then
+    if [ -z "$offered" ] && command -v apt-get >/dev/null; then
         as_root apt-get update >&2 || true
         offered=$(apt-cache policy golang-go 2>/dev/null | sed -n 's/^  Candidate: [0-9]*:\([0-9.]*\).*/\1/p')
     fi

@@ -83,7 +83,8 @@ pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<
         Problem { key, kind: error.into() }
     })?;
     let mut shaping = recipe.shaping(table);
-    shaping.extend(modules(&table.transforms, &chain));
+    // Which bytes each module is, by its place: what its file is called shapes no row.
+    shaping.extend(chain.identity().iter().map(|part| (part.step.clone(), part.content.clone())));
     let run = &recipe.run;
     let path = TablePath {
         source: recipe.source.csv.clone(),
@@ -123,13 +124,6 @@ fn step_of(error: &transform::Error, steps: &[Step]) -> Option<usize> {
         _ => return None,
     };
     steps.iter().position(|step| matches!(step, Step::Module { module, .. } if module == path))
-}
-
-/// Which bytes each module is, by its place: what its file is called shapes no row.
-fn modules(steps: &[Step], chain: &Chain) -> Vec<(String, String)> {
-    let identities = steps.iter().zip(chain.identity()).enumerate();
-    let modules = identities.filter(|(_, (step, _))| matches!(step, Step::Module { .. }));
-    modules.map(|(at, (_, part))| (format!("transforms[{at}].module"), part.content.clone())).collect()
 }
 
 /// All files of a table, which must have the same columns.
@@ -209,6 +203,10 @@ pub(crate) fn match_target(job: &Job, index: usize, table: &TargetTable) -> Vec<
                 ),
             );
         }
+    }
+    if table.row_security {
+        let to_do = "COPY cannot load it; let the table's owner load, or a role with BYPASSRLS";
+        problem("into", format!("row-level security of {} applies to this user: {to_do}", job.into));
     }
     if !table.can_insert {
         problem("into", format!("no permission to insert into {}: GRANT INSERT", job.into));

@@ -44,7 +44,7 @@
 #error "a module is WebAssembly: compile with clang --target=wasm32"
 #endif
 
-// ---- Types ------------------------------------------------------------------------------------------------------------------
+// ---- Types ----------------------------------------------------------------------------------------------------------------------
 
 // The type of a column: one of these, or ETL_ARRAY_OF one of these.
 typedef uint32_t etl_type;
@@ -79,7 +79,7 @@ typedef struct { int32_t months, days; int64_t nanoseconds; } etl_interval;
 // The elements `first` to `end` (not included) of an array column.
 typedef struct { uint32_t first, end; } etl_span;
 
-// ---- The plan: which columns, which options -----------------------------------------------------------------------------------
+// ---- The plan: which columns, which options -------------------------------------------------------------------------------------
 
 typedef struct etl_planner etl_planner;
 
@@ -92,8 +92,8 @@ void etl_plan(etl_planner *plan);
 static inline uint32_t etl_read(etl_planner *plan, const char *name, etl_type type);
 
 enum { ETL_NOT_NULL, ETL_NULLABLE };
-// Makes an output column. If the input has a column of this name it takes its place, else it comes behind all others. Gives its index
-// for etl_made: 0 for the first column made, 1 for the next.
+// Makes an output column. If the input has a column of this name it takes its place, else it comes behind all others. Gives its
+// index for etl_made: 0 for the first column made, 1 for the next.
 static inline uint32_t etl_make(etl_planner *plan, const char *name, etl_type type, int nullable);
 
 // The output has all input columns, in their places, but those that are dropped or replaced. They never enter the module, so that
@@ -124,7 +124,7 @@ static inline bool etl_has_option(const etl_planner *plan, const char *name);
 // Anything else that does not fit, in words for whoever wrote the recipe. All problems are shown at once.
 static inline void etl_problem(etl_planner *plan, const char *text);
 
-// ---- The batch: what comes in -------------------------------------------------------------------------------------------------
+// ---- The batch: what comes in ---------------------------------------------------------------------------------------------------
 
 typedef struct etl_column etl_column;
 typedef struct etl_output etl_output;
@@ -138,8 +138,8 @@ void etl_transform(const etl_batch *batch, etl_output *out);
 static inline const etl_column *etl_input(const etl_batch *batch, uint32_t index);
 
 static inline bool etl_is_null(const etl_column *column, uint32_t row);
-// The value of a row. NULL gives 0, false or an empty text. Texts point into the batch. Which function reads which type is said above;
-// another type than the column's, or a row that it does not have, stops the module.
+// The value of a row. NULL gives 0, false or an empty text. Texts point into the batch. Which function reads which type is said
+// above; another type than the column's, or a row that it does not have, stops the module.
 static inline bool etl_get_boolean(const etl_column *column, uint32_t row);
 static inline int16_t etl_get_int16(const etl_column *column, uint32_t row);
 static inline int32_t etl_get_int32(const etl_column *column, uint32_t row);
@@ -157,7 +157,7 @@ static inline etl_interval etl_get_interval(const etl_column *column, uint32_t r
 static inline etl_span etl_get_array(const etl_column *column, uint32_t row);
 static inline const etl_column *etl_elements(const etl_column *column);
 
-// ---- The output: what goes out ------------------------------------------------------------------------------------------------
+// ---- The output: what goes out --------------------------------------------------------------------------------------------------
 
 typedef struct etl_builder etl_builder;
 
@@ -204,13 +204,13 @@ static inline bool etl_reject_null(etl_output *out, const etl_column *column, ui
 // Stops the run, for what is wrong with the module or its options and cannot be seen from the plan. Not for bad rows.
 static inline void etl_stop(etl_output *out, const char *message);
 
-// ---- Helpers ------------------------------------------------------------------------------------------------------------------
+// ---- Helpers --------------------------------------------------------------------------------------------------------------------
 
 static inline etl_text etl_str(const char *text); // a literal as a text
 static inline bool etl_same(etl_text a, etl_text b);
 static inline bool etl_is(etl_text text, const char *literal);
 static inline int32_t etl_find_char(etl_text text, char ascii); // where, or -1
-static inline etl_text etl_part(etl_text text, uint32_t start, uint32_t end); // bytes from `start` to `end`, as far as there are any
+static inline etl_text etl_part(etl_text text, uint32_t start, uint32_t end); // bytes `start` to `end`, as far as there are any
 static inline etl_text etl_trim(etl_text text); // without blanks, tabs and line ends around it
 static inline bool etl_parse_int64(etl_text text, int64_t *value); // an optional sign and digits, nothing else
 
@@ -223,11 +223,11 @@ static inline void etl_log(uint32_t level, const char *line);
 // A mistake in the module: says so in the log and stops.
 _Noreturn static inline void etl_bug(const char *message);
 
-// ===============================================================================================================================
+// =================================================================================================================================
 // From here on: how it is done. Names that end in _ are not for you.
-// ===============================================================================================================================
+// =================================================================================================================================
 
-// ---- What a freestanding clang may call; weak, so that a libc's own are taken if there is one --------------------------------------
+// ---- What a freestanding clang may call; weak, so that a libc's own are taken if there is one -----------------------------------
 
 #define ETL_LIBC_ __attribute__((weak, visibility("hidden"), no_builtin))
 void *memcpy(void *to, const void *from, size_t n);
@@ -262,7 +262,7 @@ ETL_LIBC_ size_t strlen(const char *text) {
     return n;
 }
 
-// ---- The contract's records: the canonical layout is C's ---------------------------------------------------------------------------
+// ---- The contract's records: the canonical layout is C's ------------------------------------------------------------------------
 
 typedef struct { const void *ptr; uint32_t len; } etl_list_;
 typedef struct { etl_text name; uint8_t scalar, array, nullable; } etl_raw_field_;
@@ -331,7 +331,7 @@ struct etl_output {
     const char *error;
 };
 
-// ---- Log and stop -----------------------------------------------------------------------------------------------------------------
+// ---- Log and stop ---------------------------------------------------------------------------------------------------------------
 
 __attribute__((import_module("etl:transform/host@0.1.0"), import_name("log")))
 void etl_host_log_(uint32_t level, const char *text, uint32_t len);
@@ -346,7 +346,7 @@ __attribute__((noinline, cold)) _Noreturn static inline void etl_bug(const char 
     __builtin_trap();
 }
 
-// ---- The arena: one pointer that moves up, and back after each call -------------------------------------------------------------------
+// ---- The arena: one pointer that moves up, and back after each call -------------------------------------------------------------
 
 extern uint8_t __heap_base; // the linker's: the first byte behind data and stack
 
@@ -386,7 +386,7 @@ static inline uint32_t etl_more_(uint32_t capacity, uint64_t wanted, size_t byte
     return (uint32_t)more;
 }
 
-// ---- Buffers and texts --------------------------------------------------------------------------------------------------------------
+// ---- Buffers and texts ----------------------------------------------------------------------------------------------------------
 
 ETL_COLD_ void etl_grow_buffer_(etl_buffer *buffer, uint32_t bytes) {
     uint32_t capacity = etl_more_(buffer->capacity, (uint64_t)buffer->len + bytes, 1);
@@ -456,7 +456,7 @@ static inline bool etl_parse_int64(etl_text text, int64_t *value) {
     return text.len != 0;
 }
 
-// ---- The plan -----------------------------------------------------------------------------------------------------------------------
+// ---- The plan -------------------------------------------------------------------------------------------------------------------
 
 ETL_COLD_ void etl_say_(etl_buffer *buffer, const char *text) { etl_append(buffer, etl_str(text)); }
 ETL_COLD_ void etl_quote_(etl_buffer *buffer, etl_text name) {
@@ -560,7 +560,7 @@ ETL_COLD_ void etl_set_keep_(etl_planner *plan, const char *name, uint8_t keep) 
 static inline void etl_keep(etl_planner *plan, const char *name) { etl_set_keep_(plan, name, ETL_KEEP_); }
 static inline void etl_drop(etl_planner *plan, const char *name) { etl_set_keep_(plan, name, ETL_DROP_); }
 
-// ---- Options ------------------------------------------------------------------------------------------------------------------------
+// ---- Options --------------------------------------------------------------------------------------------------------------------
 
 static inline bool etl_has_option(const etl_planner *plan, const char *name) {
     for (uint32_t i = 0; i < plan->setting_count; i++)
@@ -652,7 +652,7 @@ static inline uint32_t etl_option_choice(etl_planner *plan, const char *name, co
     return 0;
 }
 
-// ---- Reading ------------------------------------------------------------------------------------------------------------------------
+// ---- Reading --------------------------------------------------------------------------------------------------------------------
 
 static inline const etl_column *etl_input(const etl_batch *batch, uint32_t index) {
     if (index >= batch->column_count) etl_bug("etl_input: the plan reads no such column");
@@ -721,7 +721,7 @@ static inline etl_span etl_get_array(const etl_column *column, uint32_t row) {
     return etl_span_(column, row);
 }
 
-// ---- Writing ------------------------------------------------------------------------------------------------------------------------
+// ---- Writing --------------------------------------------------------------------------------------------------------------------
 
 static inline etl_builder *etl_made(etl_output *out, uint32_t index) {
     if (index >= etl_the_.made_count) etl_bug("etl_made: the plan makes no such column");
@@ -890,7 +890,7 @@ static inline bool etl_reject_null(etl_output *out, const etl_column *column, ui
 }
 static inline void etl_stop(etl_output *out, const char *message) { out->error = message; }
 
-// ---- The runner's calls ---------------------------------------------------------------------------------------------------------------
+// ---- The runner's calls ---------------------------------------------------------------------------------------------------------
 
 #define ETL_EXPORT_(name) __attribute__((weak, export_name(name)))
 

@@ -123,9 +123,18 @@ async fn a_table_is_described_with_its_columns_key_and_rights() {
     let error = reader.verify_one_cluster(&found).await.unwrap_err();
     assert_eq!(error.class(), Class::Refused);
     assert!(error.to_string().contains("grant CREATE"), "{error}");
+}
 
-    // What the message asks for is enough: the schema of an owner, and rights in it alone.
-    let grant = "CREATE SCHEMA etl; GRANT USAGE, CREATE ON SCHEMA etl TO connect_reader";
+#[tokio::test]
+async fn an_owners_schema_with_rights_in_it_is_enough_for_the_node_check() {
+    let server = Server::of_the_test_run();
+    let client = server.database("connect_schema").await;
+    let grant =
+        "DO $$ BEGIN CREATE ROLE connect_plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+        CREATE SCHEMA etl; GRANT USAGE, CREATE ON SCHEMA etl TO connect_plain";
     client.batch_execute(grant).await.unwrap();
-    reader.verify_one_cluster(&found).await.unwrap();
+    let url = server.url("127.0.0.1,127.0.0.2", "connect_schema");
+    let plain = connect(&url.replace(&format!("//{}@", server.user), "//connect_plain@")).await;
+    let found = plain.nodes().await.unwrap();
+    plain.verify_one_cluster(&found).await.unwrap();
 }

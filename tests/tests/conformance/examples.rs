@@ -13,8 +13,11 @@ pub(crate) struct Example {
     pub(crate) made: Vec<String>,
     pub(crate) pool: Pool,
     /// What becomes of rows, which come column by column.
-    pub(crate) expected: Box<dyn Fn(&[Vec<Cell>]) -> Outcome>,
+    pub(crate) expected: Expected,
 }
+
+/// From the input's columns to what must come out.
+type Expected = Box<dyn Fn(&[Vec<Cell>]) -> Outcome>;
 
 /// What became of rows, whatever batches they came in.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,8 +45,7 @@ enum Row {
 /// Row by row; `kept` are the input's columns that stay.
 fn each_row(input: &[Vec<Cell>], kept: &[usize], made: usize, row: impl Fn(usize) -> Row) -> Outcome {
     let mut outcome = Outcome::new(kept.len() + made);
-    for at in 0..input[0].len() {
-        let number = u32::try_from(at).expect("few rows");
+    for (at, number) in (0..input[0].len()).zip(0..) {
         match row(at) {
             Row::Rejected(reason) => outcome.rejects.push((number, reason.into())),
             Row::Rows(rows) => {

@@ -149,7 +149,8 @@ fn a_mistake_of_the_author_stops_the_run_and_says_what_it_is() {
 
 #[test]
 fn options_that_do_not_fit_are_all_named() {
-    let cases: [(&[(&str, &str)], &[&str]); 5] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: [Case<'_>; 5] = [
         (
             &[("flag", "maybe"), ("whole", "1.5")],
             &["`flag` must be true or false; ", "`whole` must be a whole number"],

@@ -75,7 +75,10 @@ async fn each_change_of_the_recipe_that_shapes_rows_is_named() {
         (Recipe { csv: "null = [\"NA\"]", ..Recipe::default() }, "null"),
         (Recipe { csv: "delimiter = \";\"\nheader = [\"id\", \"name\"]", ..Recipe::default() }, "delimiter"),
         (Recipe { table: "types = { id = \"int32\" }", ..Recipe::default() }, "types"),
-        (Recipe { table: "transforms = [{ drop = [\"name\"] }]", ..Recipe::default() }, "transforms[0] added (drop { \"name\" })"),
+        (
+            Recipe { table: "transforms = [{ drop = [\"name\"] }]", ..Recipe::default() },
+            "transforms[0] added (drop { \"name\" })",
+        ),
         (Recipe { csv: "max_row_bytes = \"1 KiB\"", ..Recipe::default() }, "max_row_bytes"),
     ];
     for (recipe, part) in changes {

@@ -65,6 +65,21 @@ impl Adopted {
         let done: u64 = self.splits.iter().map(|split| split.position.byte() - split.key.start.byte()).sum();
         Some(self.size.saturating_sub(self.file.body.byte()).saturating_sub(done))
     }
+
+    /// How many splits are left of it at most: more streams than that have nothing to do.
+    pub(crate) fn most_splits(&self) -> u64 {
+        let known = self.splits.iter().filter(|split| !split.done).count() as u64;
+        let new = match (self.source.tiled, self.file.path_to_cut()) {
+            (true, _) => 0,
+            (false, None) => 1,
+            // Cuts lie at multiples of the size, so one part more at either end.
+            (false, Some(_)) => {
+                let left = self.size.saturating_sub(self.source.tiled_to.byte());
+                left / self.source.split_bytes.max(1) + 2
+            }
+        };
+        known + new
+    }
 }
 
 /// Adds the table's new files to the ledger and compares the others with what they were.

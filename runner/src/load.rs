@@ -134,6 +134,7 @@ async fn load_files(
     files: Vec<Adopted>,
     streams: usize,
 ) -> Result<(), Error> {
+    let most_splits: u64 = files.iter().map(Adopted::most_splits).sum();
     let feeder = {
         let (shared, ledgers, handle) = (Arc::clone(shared), ledgers.to_vec(), Handle::current());
         let feed = move || {
@@ -145,7 +146,7 @@ async fn load_files(
     let feeder = feeder.map_err(|error| Error::Internal(format!("no thread for tiling: {error}")))?;
     let alive = tokio::spawn(say_alive(Arc::clone(shared)));
     let mut running = JoinSet::new();
-    for number in 0..streams {
+    for number in 0..streams.min(usize::try_from(most_splits).unwrap_or(usize::MAX)) {
         running.spawn(stream::run(Arc::clone(shared), number));
     }
     let mut result = Ok(());

@@ -1,6 +1,6 @@
 //! Where a process comes in and its exit code goes out.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Instant;
 
 use tracing_subscriber::EnvFilter;
@@ -68,9 +68,12 @@ fn log_to_stderr(voice: Voice) {
         (false, _) => "trace",
     };
     let filter = EnvFilter::try_new(std::env::var("ETL_LOG").unwrap_or_else(|_| format!("etl={level}")));
+    // Colours are for terminals, and for those who like them (no-color.org).
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("etl=warn")))
         .with_writer(io::stderr)
+        .with_ansi(colours)
         .with_target(false)
         .without_time()
         .finish();

@@ -25,7 +25,7 @@ async fn bed(database: &str, recipe: &str) -> Bed {
     for data in ["data/flights-2013-01.csv", "data/flights-clock-changes.csv"] {
         bed.folder.write(data, read(data));
     }
-    bed.folder.write("flights.wasm", std::fs::read(guest("rust", "flights")).unwrap());
+    bed.folder.write("flights.wasm", std::fs::read(guest("rust", "flights")).expect("a module"));
     bed
 }
 

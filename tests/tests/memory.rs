@@ -24,16 +24,16 @@ const WAITING: &str = "SELECT pid::text FROM pg_stat_activity WHERE datname = cu
 
 /// Locks the table on a connection of its own.
 async fn lock(url: &str) -> Client {
-    let (locker, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    let (locker, connection) = tokio_postgres::connect(url, NoTls).await.expect("the server answers");
     tokio::spawn(connection);
-    locker.batch_execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    locker.batch_execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE").await.expect("a lock");
     locker
 }
 
 /// The server processes of all four streams, once they wait for the table.
 async fn four_that_wait(client: &Client) -> Vec<String> {
     until("four streams that wait", async || {
-        let rows = client.query(WAITING, &[]).await.unwrap();
+        let rows = client.query(WAITING, &[]).await.expect("the sessions");
         (rows.len() == 4).then(|| rows.iter().map(|row| row.get(0)).collect())
     })
     .await

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Measures what docs/performance.md quotes: `etl run` against a bare COPY of the already transformed rows, in turn,
-# client and server on this machine. Says each pair and the medians; judges nothing.
+# Measures what docs/performance.md quotes, client and server on this machine. Says figures and medians; judges nothing.
 #
-#   tests/bench.sh [ROWS] [PAIRS]      default 2000000 5
+#   tests/bench.sh [PART] [ROWS] [PAIRS]     default: all 2000000 5
+#   PART: copy     `etl run` against a bare COPY of the already transformed rows, in turn
+#         memory   the most memory that was resident, by streams and rows; time until the first byte of a COPY
+#         network  through a round trip of 20 ms against one of 0 ms, in turn; one round trip a chunk
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 
-rows=${1:-2000000}; pairs=${2:-5}; streams=2
+part=${1:-all}; rows=${2:-2000000}; pairs=${3:-5}; streams=2
 need_rust; need_cc; need_postgres
 say "building (release)"
 cargo build --release --locked -p etl -p etl-tests
@@ -33,9 +35,11 @@ types = { id = "uuid", account = "int64", age = "int32", amount_cents = "int64" 
 transforms = [{ module = "$CACHE/guests/rust/customers.wasm" }]
 TOML
 
+wants() { [ "$part" = all ] || [ "$part" = "$1" ]; }
+
 # The transformed rows, as two files without a header.
 transformed=$work/transformed-$rows
-if [ ! -f "$transformed-2.csv" ]; then
+if wants copy && [ ! -f "$transformed-2.csv" ]; then
   rm -rf "$work/files"
   "$etl" run "$recipe" --to "$work/files" --quiet
   for half in 1 2; do : >"$transformed-$half.part"; done
@@ -62,19 +66,92 @@ timed() {
 }
 median() { sort -n | awk '{ v[NR] = $1 } END { print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 
-for kind in unlogged keyed; do
-  say "$rows rows, $streams streams, $kind table: etl against bare COPY, $pairs pairs"
-  : >"$work/ratios"; : >"$work/cpus"
-  for pair in $(seq 0 "$pairs"); do
-    table $kind; timed "$etl" run "$recipe" --to "$ETL_TEST_POSTGRES" --quiet --report "$work/report.json"
-    etl_wall=$wall; etl_cpu=$cpu
-    table $kind; timed "$bare" "$ETL_TEST_POSTGRES" "public.customers ($(cat "$transformed.columns"))" "$transformed-1.csv" "$transformed-2.csv"
-    line=$(awk "BEGIN { printf \"etl %.0f rows/s (%.2f s, client CPU %.2f s per million rows), bare %.0f rows/s (%.2f s), ratio %.3f\",
-      $rows / $etl_wall, $etl_wall, $etl_cpu / $rows * 1e6, $rows / $wall, $wall, $wall / $etl_wall }")
-    if [ "$pair" = 0 ]; then echo "warm-up: $line"; continue; fi
-    echo "pair $pair: $line"
-    awk "BEGIN { print $wall / $etl_wall }" >>"$work/ratios"
-    awk "BEGIN { print $etl_cpu / $rows * 1e6 }" >>"$work/cpus"
+report() { # KEY…: values of the last report
+  python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); print(*(r[k] for k in sys.argv[2:]))' "$work/report.json" "$@"
+}
+
+bench_copy() {
+  local kind pair line etl_wall etl_cpu
+  for kind in unlogged keyed; do
+    say "$rows rows, $streams streams, $kind table: etl against bare COPY, $pairs pairs"
+    : >"$work/ratios"; : >"$work/cpus"
+    for pair in $(seq 0 "$pairs"); do
+      table $kind; timed "$etl" run "$recipe" --to "$ETL_TEST_POSTGRES" --quiet --report "$work/report.json"
+      etl_wall=$wall; etl_cpu=$cpu
+      table $kind; timed "$bare" "$ETL_TEST_POSTGRES" "public.customers ($(cat "$transformed.columns"))" "$transformed-1.csv" "$transformed-2.csv"
+      line=$(awk "BEGIN { printf \"etl %.0f rows/s (%.2f s, client CPU %.2f s per million rows), bare %.0f rows/s (%.2f s), ratio %.3f\",
+        $rows / $etl_wall, $etl_wall, $etl_cpu / $rows * 1e6, $rows / $wall, $wall, $wall / $etl_wall }")
+      if [ "$pair" = 0 ]; then echo "warm-up: $line"; continue; fi
+      echo "pair $pair: $line"
+      awk "BEGIN { print $wall / $etl_wall }" >>"$work/ratios"
+      awk "BEGIN { print $etl_cpu / $rows * 1e6 }" >>"$work/cpus"
+    done
+    echo "median: ratio $(median <"$work/ratios"), client CPU $(median <"$work/cpus") s per million rows"
   done
-  echo "median: ratio $(median <"$work/ratios"), client CPU $(median <"$work/cpus") s per million rows"
-done
+}
+
+bench_memory() {
+  local count n small=$work/customers-memory.csv
+  say "memory, and time until the first byte of a COPY"
+  for count in 1000000 10000000; do
+    [ -f "$work/customers-$count.csv" ] || "$CARGO_TARGET_DIR/release/etl-generate" $count >"$work/customers-$count.csv"
+    sed "s#^from = .*#from = \"$work/customers-$count.csv\"#" "$recipe" >"$work/memory.toml"
+    for n in 2 32; do
+      table unlogged
+      "$etl" run "$work/memory.toml" --streams $n --to "$ETL_TEST_POSTGRES" --quiet --report "$work/report.json"
+      echo "$count rows, $n streams: $(report peak_memory_bytes | awk '{ printf "%.1f MiB", $1 / 1048576 }') at most"
+    done
+  done
+  "$CARGO_TARGET_DIR/release/etl-generate" 57000 >"$small"
+  sed "s#^from = .*#from = \"$small\"#" "$recipe" >"$work/memory.toml"
+  for n in 1 2 3 4 5; do
+    table unlogged
+    "$etl" run "$work/memory.toml" --to "$ETL_TEST_POSTGRES" --quiet --report "$work/report.json"
+    echo "$(stat -c %s "$small") bytes, 2 streams: first byte of a COPY after $(report first_copy_ms) ms"
+  done
+}
+
+# Starts a slow network before the server, with a one-way delay in ms; leaves its URL in `url`, its process in `slow`.
+slow_network() {
+  coproc SLOW { exec "$CARGO_TARGET_DIR/release/etl-slow-network" "127.0.0.1:$PGPORT" "$1"; }
+  slow=$SLOW_PID
+  local port; read -r port <&"${SLOW[0]}"
+  url="postgres://postgres@127.0.0.1:$port/postgres"
+}
+
+bench_network() {
+  local pair n delay rates
+  for n in 8 1; do
+    say "$rows rows, $n streams, a round trip of 20 ms against 0 ms, $pairs pairs"
+    : >"$work/ratios"
+    for pair in $(seq 1 "$pairs"); do
+      rates=()
+      for delay in 10 0; do
+        slow_network $delay; table unlogged
+        timed "$etl" run "$recipe" --streams $n --to "$url" --quiet
+        kill "$slow"; wait "$slow" 2>/dev/null || true
+        rates+=("$wall")
+      done
+      awk "BEGIN { printf \"pair $pair: %.0f rows/s at 20 ms, %.0f at 0 ms, ratio %.3f\\n\", $rows / ${rates[0]}, $rows / ${rates[1]}, ${rates[1]} / ${rates[0]} }"
+      awk "BEGIN { print ${rates[1]} / ${rates[0]} }" >>"$work/ratios"
+    done
+    echo "median: ratio $(median <"$work/ratios")"
+  done
+  say "chunks of 1,000 rows, one stream, a round trip of 20 ms"
+  local small=$work/customers-chunks.csv
+  "$CARGO_TARGET_DIR/release/etl-generate" 100000 >"$small"
+  sed "s#^from = .*#from = \"$small\"#" "$recipe" >"$work/chunks.toml"
+  for pair in $(seq 1 3); do
+    for delay in 10 0; do
+      slow_network $delay; table unlogged
+      ETL_RUN__CHUNK_ROWS=1000 ETL_RUN__SPLIT_BYTES='1 GiB' "$etl" run "$work/chunks.toml" --streams 1 --to "$url" --quiet --report "$work/report.json"
+      kill "$slow"; wait "$slow" 2>/dev/null || true
+      read -r seconds first chunks <<<"$(report seconds first_copy_ms chunks)"
+      awk "BEGIN { printf \"%d ms: %.1f ms a chunk from the first byte on, %d chunks\\n\", 2 * $delay, ($seconds * 1000 - $first) / $chunks, $chunks }"
+    done
+  done
+}
+
+if wants copy; then bench_copy; fi
+if wants memory; then bench_memory; fi
+if wants network; then bench_network; fi

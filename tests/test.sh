@@ -18,7 +18,7 @@ say "lints"
 cargo clippy --locked --workspace --all-targets -- -D warnings
 say "tests"
 cargo build --locked -p etl
-cargo test --locked --workspace
+cargo test --locked --workspace --no-fail-fast
 say "the SDK for Rust, on this machine"
 (cd sdk/rust && cargo fmt --all --check && cargo test --locked --workspace)
 (cd examples/flights && cargo fmt --all --check && cargo test --locked)

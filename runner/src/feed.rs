@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::copy;
-use crate::copy::ledger::{Ledger, NewSplit, Source, Split, SplitKey};
+use crate::copy::ledger::{Gate, Ledger, NewSplit, Source, Split, SplitKey};
 use crate::job::{Job, JobFile};
 use crate::position::Position;
 use crate::queue::Queue;
@@ -66,9 +66,19 @@ impl Adopted {
         Some(self.size.saturating_sub(self.file.body.byte()).saturating_sub(done))
     }
 
-    /// Splits known so far.
-    pub(crate) fn splits(&self) -> &[Split] {
-        &self.splits
+    /// How many splits are left of it at most: more streams than that have nothing to do.
+    pub(crate) fn most_splits(&self) -> u64 {
+        let known = self.splits.iter().filter(|split| !split.done).count() as u64;
+        let new = match (self.source.tiled, self.file.path_to_cut()) {
+            (true, _) => 0,
+            (false, None) => 1,
+            // Cuts lie at multiples of the size, so one part more at either end.
+            (false, Some(_)) => {
+                let left = self.size.saturating_sub(self.source.tiled_to.byte());
+                left / self.source.split_bytes.max(1) + 2
+            }
+        };
+        known + new
     }
 }
 
@@ -77,11 +87,14 @@ pub(crate) async fn adopt(
     table: usize,
     job: &Job,
     ledger: &Ledger,
+    gate: &Gate,
     wanted_split_bytes: Option<u64>,
     streams: usize,
 ) -> Result<Vec<Adopted>, Error> {
     let stored = ledger.sources().await?;
     let splits = ledger.splits().await?;
+    // Rejects of a file count on when it is done and gone.
+    splits.iter().for_each(|split| gate.holds(ledger.target(), &split.key, &split.counts));
     let of = |key: &str| splits.iter().filter(|split| split.key.source == key).cloned().collect::<Vec<_>>();
     for source in &stored {
         let unfinished = !source.tiled || of(&source.source).iter().any(|split| !split.done);

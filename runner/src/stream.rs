@@ -78,6 +78,10 @@ pub(crate) async fn run(shared: Arc<Shared>, number: usize) -> Result<(), Error>
 async fn load_all(shared: &Arc<Shared>, number: usize) -> Result<(), Error> {
     let mut session: Option<Session> = None;
     let mut worker: Option<Worker> = None;
+    if let Target::Postgres(_) = &shared.target {
+        // Before there is anything to load: all streams at once are spread evenly, whoever gets the first split.
+        Session::open(shared, &mut session, 0).await?;
+    }
     while let Next::Split(task) = shared.queue.next().await {
         if shared.stopped() {
             break;

@@ -77,7 +77,7 @@ fn clean(record: Row) -> Row {
 }
 
 /// The records of a file whose quotes only stand around whole cells. An unquoted empty cell is NULL.
-fn records(text: &[u8]) -> Vec<Row> {
+pub fn records(text: &[u8]) -> Vec<Row> {
     let mut rows = Vec::new();
     let (mut row, mut cell, mut quoted, mut inside) = (Row::new(), Vec::new(), false, false);
     let mut bytes = text.iter().copied().peekable();

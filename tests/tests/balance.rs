@@ -1,5 +1,7 @@
 //! How streams are spread over the nodes of a target, as the server sees it, and which targets are refused.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use etl_tests::bed::{Bed, until};

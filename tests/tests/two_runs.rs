@@ -1,6 +1,8 @@
 //! Several `etl run` of the same recipe at once: together they load every row once, and who finds nothing left to
 //! do says so.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use etl_tests::bed::{Bed, Process, until};
 use etl_tests::customers::{self, assert_same, csv, expected, loaded};
 use etl_tests::harness::Ran;

@@ -163,5 +163,5 @@ async fn what_a_module_says_is_bounded_and_cannot_write_over_the_terminal() {
     let _ = ran.code(8).says(&["3 rejected"]);
     let rejects = bed.rejects().await;
     assert_eq!(rejects.len(), 3);
-    assert!(rejects[0].contains(&format!("{{\"id\":\"2\"}}")), "{rejects:?}");
+    assert!(rejects[0].contains("{\"id\":\"2\"}"), "{rejects:?}");
 }

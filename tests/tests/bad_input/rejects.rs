@@ -16,8 +16,7 @@ struct Mixed {
 /// Bad rows of every kind at many places, among good ones.
 fn mixed(last: i32) -> Mixed {
     let mut mixed = Mixed { content: b"id,name\n".to_vec(), bad: Vec::new(), expected: Vec::new() };
-    let mut line = 2;
-    for id in 1..=last {
+    for (line, id) in (2..).zip(1..=last) {
         let at = format!("{}:{line}", mixed.content.len());
         let long = "x".repeat(5000);
         let (bytes, expected): (Vec<u8>, String) = match id % 17 {
@@ -50,7 +49,6 @@ fn mixed(last: i32) -> Mixed {
         };
         mixed.content.extend(bytes);
         mixed.content.push(b'\n');
-        line += 1;
         if !expected.is_empty() {
             mixed.bad.push(id);
             mixed.expected.push(format!("{at} {expected}"));

@@ -6,12 +6,10 @@ use std::path::PathBuf;
 use arrow_array::ArrayRef;
 use etl::schema::Field;
 use etl::transform::{Chain, Engine, Error, Settings, Step};
+use etl_tests::harness::guest;
 
 use crate::cells::{Cell, array, assert_canonical, cells};
 use crate::examples::{Example, Outcome};
-
-/// The variable with the folder of modules.
-const VARIABLE: &str = "ETL_GUESTS";
 
 /// A module of a language's folder.
 pub(crate) struct Module {
@@ -32,17 +30,8 @@ impl Module {
         Module::find("go", name)
     }
 
-    /// Panics with what to do when it is not there: a test is never skipped.
     fn find(language: &str, name: &str) -> Module {
-        let folder = std::env::var(VARIABLE).unwrap_or_else(|_| {
-            panic!(
-                "{VARIABLE} is not set: run the tests with `make test`, or build the modules with tests/guests.sh and set \
-                 it to their folder"
-            )
-        });
-        let path = PathBuf::from(folder).join(language).join(format!("{name}.wasm"));
-        assert!(path.is_file(), "{} is missing: build the modules with tests/guests.sh", path.display());
-        Module { name: format!("{language}/{name}"), path }
+        Module { name: format!("{language}/{name}"), path: guest(language, name) }
     }
 
     /// What it makes of these columns.

@@ -188,6 +188,8 @@ impl Feeder<'_> {
     }
 
     fn feed_file(&self, adopted: Adopted) -> Result<(), Error> {
+        let (file, splits) = (&adopted.source.source, adopted.splits.len());
+        tracing::info!(file, splits, tiled = adopted.source.tiled, "file taken up");
         let Adopted { table, file, mut source, splits, .. } = adopted;
         let mut handed_to = None;
         self.hand_out(table, &file, &splits, &mut handed_to);

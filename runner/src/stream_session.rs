@@ -196,6 +196,12 @@ impl<'a> Place<'a> {
         let link = Link { client: &connection.client, backend: &backend };
         let statements = Statements::prepare(link, &loading.plan, loading.table, &loading.copy_sql).await?;
         self.taken = true;
+        tracing::info!(
+            node = node.name(),
+            table = loading.plan.key.target,
+            pid = backend.pid,
+            "stream opened"
+        );
         self.shared.live.stream(self.node, true);
         let shared = Arc::clone(self.shared);
         Ok(Session { shared, node: self.node, connection, backend, table, statements })

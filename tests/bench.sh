@@ -116,7 +116,7 @@ slow_network() {
   coproc SLOW { exec "$CARGO_TARGET_DIR/release/etl-slow-network" "127.0.0.1:$PGPORT" "$1"; }
   slow=$SLOW_PID
   local port; read -r port <&"${SLOW[0]}"
-  url="postgres://postgres@127.0.0.1:$port/postgres"
+  url="postgres://etl@127.0.0.1:$port/postgres"
 }
 
 bench_network() {

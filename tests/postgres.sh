@@ -15,6 +15,8 @@ case "$action:$name" in
 esac
 case "$name" in *[!a-z0-9-]*) die "a name has letters, digits and -: '$name'" ;; esac
 HOSTS=127.0.0.1,127.0.0.2,127.0.0.3
+# In the demo `etl` is an ordinary role that loads; the tests' servers all have it as their superuser.
+if [ "$name" = demo ]; then SUPERUSER=postgres; else SUPERUSER=etl; fi
 STATE=$CACHE/postgres-$name      # two lines: the data's folder, the port
 dir=''; port=''
 if [ -f "$STATE" ]; then { read -r dir; read -r port; } <"$STATE"; fi
@@ -42,7 +44,7 @@ make_cluster() {
   dir=$(mktemp -d "/var/tmp/etl-postgres-$name.XXXXXX")
   if [ "$(id -u)" = 0 ]; then chown "$(server_user)" "$dir"; fi
   say "PostgreSQL '$name': making a database cluster in $dir"
-  unprivileged "$(postgres_bin)/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 -N >"$CACHE/initdb.log" 2>&1 ||
+  unprivileged "$(postgres_bin)/initdb" -D "$dir/data" -U "$SUPERUSER" -A trust -E UTF8 --locale=C.UTF-8 -N >"$CACHE/initdb.log" 2>&1 ||
     { cat "$CACHE/initdb.log" >&2; die "initdb failed"; }
   # Throw-away data: no fsync, so that tests measure etl and not this disk.
   cat <<CONF | unprivileged tee -a "$dir/data/postgresql.conf" >/dev/null
@@ -86,5 +88,5 @@ case "$action" in
   remove) stop; case "$dir" in /var/tmp/etl-postgres-*) rm -rf "$dir" ;; esac; rm -f "$STATE" ;;
   env)
     running || die "PostgreSQL '$name' does not run: tests/postgres.sh start $name"
-    echo "export PGPORT=$port ETL_TEST_POSTGRES=postgres://postgres@127.0.0.1:$port/postgres" ;;
+    echo "export PGPORT=$port ETL_TEST_POSTGRES=postgres://$SUPERUSER@127.0.0.1:$port/postgres" ;;
 esac

@@ -162,24 +162,32 @@ build_c() {
 
 # Exports from Go (go:wasmexport, -buildmode=c-shared for wasip1) came with 1.24.
 go_is_new_enough() {
-    command -v go >/dev/null || return 1
-    found=$(GOTOOLCHAIN=local go env GOVERSION | sed 's/^go//')
+    command -v "$1" >/dev/null || return 1
+    found=$(GOTOOLCHAIN=local "$1" env GOVERSION | sed 's/^go//')
     [ "$(printf '%s\n' 1.24 "$found" | sort -V | head -n 1)" = 1.24 ]
 }
 
+# Leaves a Go that is new enough in $go: the one at hand, else a toolchain that any older Go can get as a module.
 setup_go() {
-    if go_is_new_enough; then return; fi
-    ! command -v go >/dev/null || fail "needs Go 1.24 or newer, found $found: see https://go.dev/dl"
-    offered=$(apt-cache policy golang-go 2>/dev/null | sed -n 's/^  Candidate: [0-9]*:\([0-9.]*\).*/\1/p')
-    if [ -z "$offered" ] && command -v apt-get >/dev/null; then
-        as_root apt-get update >&2 || true
-        offered=$(apt-cache policy golang-go 2>/dev/null | sed -n 's/^  Candidate: [0-9]*:\([0-9.]*\).*/\1/p')
-    fi
-    if [ -z "$offered" ] || [ "$(printf '%s\n' 1.24 "$offered" | sort -V | head -n 1)" != 1.24 ]; then
-        fail "needs Go 1.24 or newer, and Debian's here is ${offered:-none}: install it from https://go.dev/dl"
-    fi
-    apt "Go" golang-go
-    go_is_new_enough || fail "installed Go, and still find no Go 1.24 or newer"
+    for go in go "$cache/go/bin/go"; do
+        if go_is_new_enough "$go"; then return; fi
+    done
+    old=go
+    if ! command -v go >/dev/null; then apt "Go" golang-go; fi
+    command -v go >/dev/null || old=/usr/bin/go
+    toolchain="golang.org/toolchain@v0.0.1-go1.24.0.$("$old" env GOHOSTOS)-$("$old" env GOHOSTARCH)"
+    say "installs Go 1.24 into $cache/go, as the module $toolchain"
+    modules=$cache/go-modules
+    (cd / && GOFLAGS=-modcacherw GOTOOLCHAIN=local GOPATH="$modules" timeout 600 "$old" mod download "$toolchain" >&2) ||
+        fail "cannot get Go 1.24 or newer: install it from https://go.dev/dl"
+    rm -rf "$cache/go" "$cache/go.new"
+    mv "$modules/pkg/mod/$toolchain" "$cache/go.new"
+    # A module's files are not executable.
+    chmod -R u+w "$cache/go.new" && chmod +x "$cache"/go.new/bin/* "$cache"/go.new/pkg/tool/*/*
+    mv "$cache/go.new" "$cache/go"
+    rm -rf "$modules"
+    go=$cache/go/bin/go
+    go_is_new_enough "$go" || fail "installed Go 1.24, and it does not run"
 }
 
 build_go() {
@@ -189,7 +197,7 @@ build_go() {
     name=$(sed -n 's/^module \(.*\/\)*//p' "$source/go.mod")
     # Nothing is fetched: not a toolchain of another version, and a test guest has no dependencies.
     (cd "$source" && GOTOOLCHAIN=local GOPROXY=off GOOS=wasip1 GOARCH=wasm \
-        go build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w' -o "$target/$name.wasm" .) ||
+        "$go" build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w' -o "$target/$name.wasm" .) ||
         fail "$source does not build"
     deliver "$target/$name.wasm" "$name.wasm"
 }

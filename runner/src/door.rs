@@ -68,8 +68,8 @@ fn log_to_stderr(voice: Voice) {
         (false, _) => "trace",
     };
     let filter = EnvFilter::try_new(std::env::var("ETL_LOG").unwrap_or_else(|_| format!("etl={level}")));
-    // In a file or a pipe colours are noise.
-    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    // Colours are for terminals, and for those who like them (no-color.org).
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("etl=warn")))
         .with_writer(io::stderr)

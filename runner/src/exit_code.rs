@@ -59,7 +59,7 @@ impl ExitCode {
                 "The command line, the recipe or the environment is wrong. Nothing was touched."
             }
             ExitCode::Source => {
-                "The source is missing, unreadable or malformed as a whole. Chunks that were committed before stay; the same command continues once the source is mended."
+                "The source is missing, unreadable or malformed as a whole. Chunks that were committed before stay; the same command continues, unless a file that was begun had to be changed: that needs `--fresh`."
             }
             ExitCode::Module => {
                 "A module was refused, or failed while it ran. Chunks that were committed before stay."

@@ -57,7 +57,7 @@ impl Failure {
             Class::Rejects => Some(
                 "raise max_rejects to keep such rows as rejects and load the others: the same command continues; or mend the file and begin again with --fresh",
             ),
-            Class::Connection => Some("once the target answers, the same command continues"),
+            Class::Connection => Some("once the target answers again, the same command continues"),
             Class::Clash | Class::Drift | Class::Refused | Class::Settings | Class::Busy | Class::Bug => None,
         }
     }

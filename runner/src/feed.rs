@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::copy;
-use crate::copy::ledger::{Ledger, NewSplit, Source, Split, SplitKey};
+use crate::copy::ledger::{Gate, Ledger, NewSplit, Source, Split, SplitKey};
 use crate::job::{Job, JobFile};
 use crate::position::Position;
 use crate::queue::Queue;
@@ -80,11 +80,6 @@ impl Adopted {
         };
         known + new
     }
-
-    /// Splits known so far.
-    pub(crate) fn splits(&self) -> &[Split] {
-        &self.splits
-    }
 }
 
 /// Adds the table's new files to the ledger and compares the others with what they were.
@@ -92,11 +87,14 @@ pub(crate) async fn adopt(
     table: usize,
     job: &Job,
     ledger: &Ledger,
+    gate: &Gate,
     wanted_split_bytes: Option<u64>,
     streams: usize,
 ) -> Result<Vec<Adopted>, Error> {
     let stored = ledger.sources().await?;
     let splits = ledger.splits().await?;
+    // Rejects of a file count on when it is done and gone.
+    splits.iter().for_each(|split| gate.holds(ledger.target(), &split.key, &split.counts));
     let of = |key: &str| splits.iter().filter(|split| split.key.source == key).cloned().collect::<Vec<_>>();
     for source in &stored {
         let unfinished = !source.tiled || of(&source.source).iter().any(|split| !split.done);
@@ -190,6 +188,8 @@ impl Feeder<'_> {
     }
 
     fn feed_file(&self, adopted: Adopted) -> Result<(), Error> {
+        let (file, splits) = (&adopted.source.source, adopted.splits.len());
+        tracing::info!(file, splits, tiled = adopted.source.tiled, "file taken up");
         let Adopted { table, file, mut source, splits, .. } = adopted;
         let mut handed_to = None;
         self.hand_out(table, &file, &splits, &mut handed_to);

@@ -70,11 +70,12 @@ pub(crate) struct Outcome {
 pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -> Result<Outcome, Error> {
     let Opened { name, jobs, begun: Begun { target, ledgers, started } } = opened;
     let streams = streams(run, &target);
+    let gate = gate(run);
     let mut files = Vec::new();
     for (table, (job, ledger)) in jobs.iter().zip(&ledgers).enumerate() {
-        files.push(feed::adopt(table, job, ledger, run.split_bytes.map(|size| size.0), streams).await?);
+        let split_bytes = run.split_bytes.map(|size| size.0);
+        files.push(feed::adopt(table, job, ledger, &gate, split_bytes, streams).await?);
     }
-    let gate = gate(run, &ledgers, &files);
     let before = started.iter().all(|started| matches!(started, Started::Finished(_)));
     let files: Vec<Adopted> = files.into_iter().flatten().collect();
     let nothing_left = files.iter().all(Adopted::is_done);
@@ -114,17 +115,11 @@ fn streams(run: &RunSettings, target: &Target) -> usize {
     }
 }
 
-fn gate(run: &RunSettings, ledgers: &[Arc<Ledger>], files: &[Vec<Adopted>]) -> Gate {
-    let gate = Gate::new(match run.max_rejects() {
+fn gate(run: &RunSettings) -> Gate {
+    Gate::new(match run.max_rejects() {
         MaxRejects::Count(rows) => Limit::Rows(rows),
         MaxRejects::Percent(percent) => Limit::Percent(percent),
-    });
-    for (ledger, files) in ledgers.iter().zip(files) {
-        for split in files.iter().flat_map(Adopted::splits) {
-            gate.holds(ledger.target(), &split.key, &split.counts);
-        }
-    }
-    gate
+    })
 }
 
 /// How much there is to read, where all sizes are known and nothing was read before.

@@ -210,7 +210,7 @@ impl Report {
             writeln!(to, "  table     {from} -> {into}: {splits_done} of {splits} splits, {}", fates(rows))?;
         }
         let splits: u64 = self.tables.iter().map(|table| table.splits).sum();
-        if splits > 0 && splits < self.streams {
+        if splits > 0 && splits < self.streams && self.source_bytes >= WORTH_SPLITTING_BYTES {
             let streams = self.streams;
             writeln!(
                 to,
@@ -238,7 +238,7 @@ impl Report {
             writeln!(to, "  blank     {} lines passed over", grouped(self.blank_lines))?;
         }
         for Reason { stage, code, reason, rows } in self.rejects.iter().take(10) {
-            writeln!(to, "  rejects   {} {stage}/{code}: {}", grouped(*rows), reason.escape_debug())?;
+            writeln!(to, "  rejects   {} {stage}/{code}: {}", grouped(*rows), printable(reason))?;
         }
         if self.rejects.len() > 10 {
             writeln!(to, "  rejects   … and {} more reasons", self.rejects.len() - 10)?;
@@ -259,6 +259,9 @@ impl Report {
     }
 }
 
+/// Below this more splits would not make a load faster.
+const WORTH_SPLITTING_BYTES: u64 = 1 << 20;
+
 /// `27,004 rows read: 26,000 loaded, 1,004 rejected`.
 fn fates(rows: &Rows) -> String {
     let mut fates = vec![format!("{} loaded", grouped(rows.loaded))];
@@ -272,6 +275,11 @@ fn fates(rows: &Rows) -> String {
         fates.push(format!("{} written", grouped(rows.written)));
     }
     format!("{} rows read: {}", grouped(rows.read), fates.join(", "))
+}
+
+/// Without characters that move a terminal's cursor.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 fn percent(part: u64, whole: u64) -> String {

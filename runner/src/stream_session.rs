@@ -196,6 +196,12 @@ impl<'a> Place<'a> {
         let link = Link { client: &connection.client, backend: &backend };
         let statements = Statements::prepare(link, &loading.plan, loading.table, &loading.copy_sql).await?;
         self.taken = true;
+        tracing::info!(
+            node = node.name(),
+            table = loading.plan.key.target,
+            pid = backend.pid,
+            "stream opened"
+        );
         self.shared.live.stream(self.node, true);
         // Behind a load balancer the server's own address is another one than the node's. None over a socket.
         let server = connection.server.address.as_deref().unwrap_or("local");

@@ -52,7 +52,7 @@ impl Folder {
         path
     }
 
-    /// An `etl` command in this folder, with a cache of its own and nothing of the caller's `PG*` and `ETL_*`.
+    /// An `etl` command in this folder, with nothing of the caller's `PG*` and `ETL_*`.
     pub fn etl<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Etl {
         let mut command = Command::new(binary());
         for (name, _) in std::env::vars_os() {

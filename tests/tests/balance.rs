@@ -158,8 +158,12 @@ async fn two_separate_servers_are_no_target() {
     let client = other_database(&other).await;
     client.batch_execute(customers::TABLE).await.unwrap();
     bed.folder.write("customers.csv", csv(100));
-    let url =
-        format!("postgres://etl@127.0.0.1:{},127.0.0.1:{}/balance_separate", bed.server.port, other.port);
+    // One user that both servers know.
+    let user = "balance_separate";
+    bed.sql(&format!("DROP ROLE IF EXISTS {user}; CREATE ROLE {user} SUPERUSER LOGIN")).await;
+    other.psql(&format!("CREATE ROLE {user} SUPERUSER LOGIN"));
+    let (here, there) = (bed.server.port, other.port);
+    let url = format!("postgres://{user}@127.0.0.1:{here},127.0.0.1:{there}/balance_separate");
     bed.recipe_to(&url, &customers::recipe_table("customers.csv"));
     let ports = [bed.server.port, other.port].map(|port| format!("127.0.0.1:{port}"));
     bed.run().code(5).says(&["different clusters", &ports[0], &ports[1], "name the hosts of one cluster"]);

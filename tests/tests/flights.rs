@@ -1,6 +1,8 @@
 //! The story of `examples/flights`, as its README tells it: the totals in the table are those that were computed
 //! another way, the rejects have their reasons, and a second run loads nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 
 use etl_tests::bed::Bed;

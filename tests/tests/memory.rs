@@ -1,5 +1,7 @@
 //! A server that stops reading stops the source: what `etl` holds does not grow, and the load ends exactly.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::process::Command;
 use std::time::Duration;
 

@@ -153,7 +153,7 @@ impl Bed {
     }
 }
 
-/// The rules for every failing run: nothing of a row and no trace of a panic is said.
+/// Assembles a module of `tests/evil` into the folder, as `NAME.wasm`.
 pub(crate) fn guest(folder: &Folder, name: &str) -> std::path::PathBuf {
     let evil = Path::new(env!("CARGO_MANIFEST_DIR")).join("evil");
     let read =

@@ -75,7 +75,10 @@ async fn each_change_of_the_recipe_that_shapes_rows_is_named() {
         (Recipe { csv: "null = [\"NA\"]", ..Recipe::default() }, "null"),
         (Recipe { csv: "delimiter = \";\"\nheader = [\"id\", \"name\"]", ..Recipe::default() }, "delimiter"),
         (Recipe { table: "types = { id = \"int32\" }", ..Recipe::default() }, "types"),
-        (Recipe { table: "transforms = [{ drop = [\"name\"] }]", ..Recipe::default() }, "drop [\"name\"]"),
+        (
+            Recipe { table: "transforms = [{ drop = [\"name\"] }]", ..Recipe::default() },
+            "transforms[0] added (drop { \"name\" })",
+        ),
         (Recipe { csv: "max_row_bytes = \"1 KiB\"", ..Recipe::default() }, "max_row_bytes"),
     ];
     for (recipe, part) in changes {
@@ -109,12 +112,12 @@ async fn another_module_or_other_options_are_named() {
     module("honest-two-rows");
     refused(
         &bed,
-        &["run `bad` into public.m cannot continue", "module m.wasm", "changed (module sha256 ", AGAIN],
+        &["run `bad` into public.m cannot continue", "transforms[0].module changed (", "sha256 ", AGAIN],
     )
     .await;
     module("trap-later");
     write(", options = { how = \"other\" }");
-    refused(&bed, &["module m.wasm", "[[\"how\",\"other\"]]", AGAIN]).await;
+    refused(&bed, &["transforms[0] changed (module { } → module { \"how\" = \"other\" })", AGAIN]).await;
     four().await;
     // Back to what it was, and under another name: the content counts.
     write("");

@@ -65,7 +65,7 @@ fn a_url_that_cannot_be_read_is_a_mistake_of_the_recipe() {
             "mysql://etl@127.0.0.1/db",
             "the target's url cannot be read: write postgres://user@host:port/database",
         ),
-        ("postgres://etl@127.0.0.1:port/db", "the target's url cannot be read: "),
+        ("postgres://etl@127.0.0.1:port/db", "a port is not a number from 1 to 65535"),
         ("postgres://etl@127.0.0.1/db?sslmode=maybe", "this sslmode is not supported: use disable, prefer"),
         ("postgres://etl@127.0.0.1/db?sslmode=verify-full&sslrootcert=/nix.pem", "sslrootcert `/nix.pem`: "),
         ("postgres://etl@127.0.0.1/db?nix=1", "the target's url cannot be read: "),
@@ -94,7 +94,9 @@ fn a_wrong_password_a_missing_one_and_a_missing_database_are_told_apart() {
     let wrong = run_to(&folder, &url).code(5);
     wrong.says(&["recipe.toml:3: cannot connect to ", "the password of user `etl` is wrong", "28P01"]);
     let none = folder.etl(["run", "recipe.toml"]).env("HOME", folder.path("")).run().code(5);
-    none.says(&["a password for user `etl` is needed: set PGPASSWORD or add a line to ~/.pgpass"]);
+    none.says(&[
+        "the server asks for a password and there is none: set PGPASSWORD or add a line to ~/.pgpass",
+    ]);
     let right = |args: &[&str]| {
         folder.etl(args.iter().copied()).env("PGPASSWORD", "right one").run().never_says("right one")
     };
@@ -168,7 +170,7 @@ async fn a_table_or_a_column_that_is_missing_is_named_with_its_line() {
     let into = |into: &'static str| Recipe { into, ..Recipe::default() };
     bed.run_rows(rows(3), &into("public.tt")).code(5).says(&[
         &bed.line("into ="),
-        "there is no table `public.tt` in the target database: create it first, or did you mean `public.t`?",
+        "there is no table `public.tt` in the target database: create it first",
     ]);
     bed.run_rows(rows(3), &into("public.v")).code(5).says(&[&bed.line("into ="), "`public.v` is a view"]);
     bed.run_rows(format!("id,nam\n1,{HUSH}\n"), &Recipe::default()).code(5).says(&[
@@ -192,8 +194,8 @@ async fn a_permission_that_is_missing_is_named_before_a_row_moves() {
         .batch_execute(&format!("CREATE ROLE {role} LOGIN; GRANT SELECT ON public.t TO {role}"))
         .await
         .unwrap();
-    let url = bed.url.replace("postgres://etl@", &format!("postgres://{role}@"));
-    let url = if url == bed.url { bed.url.replace("//", &format!("//{role}@")) } else { url };
+    let (_, hosts) = bed.url.split_once('@').unwrap();
+    let url = format!("postgres://{role}@{hosts}");
     bed.run_rows(rows(3), &Recipe { url: &url, ..Recipe::default() }).code(5).says(&[
         "2 problems",
         &format!("{} no permission to insert into public.t: GRANT INSERT", bed.line("into =")),

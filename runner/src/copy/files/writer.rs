@@ -203,8 +203,11 @@ impl SplitWriter {
         Ok(())
     }
 
-    /// Syncs and renames: rejects first, the CSV last.
-    fn finish(self) -> Result<(), Error> {
+    /// Syncs both, so that a full disk leaves neither, and renames: rejects first, the CSV last.
+    fn finish(mut self) -> Result<(), Error> {
+        if let Out::File(rows) = &mut self.rows {
+            rows.sync()?;
+        }
         let name =
             |ending: &str| self.dir.as_ref().map(|dir| dir.join(format!("{:06}.{ending}", self.number)));
         let beside_stdout = || PathBuf::from(format!("etl-rejects-{:06}.jsonl", self.number));
@@ -241,9 +244,13 @@ impl Part {
         self.file.write_all(bytes).map_err(|error| Error::io("writing", &self.path, error))
     }
 
-    fn finish(mut self, to: &Path) -> Result<(), Error> {
+    fn sync(&mut self) -> Result<(), Error> {
         let sync = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
-        sync.map_err(|error| Error::io("writing", &self.path, error))?;
+        sync.map_err(|error| Error::io("writing", &self.path, error))
+    }
+
+    fn finish(mut self, to: &Path) -> Result<(), Error> {
+        self.sync()?;
         fs::rename(&self.path, to).map_err(|error| Error::io("renaming to", to, error))?;
         let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::io("syncing", dir, error))

@@ -196,16 +196,16 @@ impl<'a> Place<'a> {
         let link = Link { client: &connection.client, backend: &backend };
         let statements = Statements::prepare(link, &loading.plan, loading.table, &loading.copy_sql).await?;
         self.taken = true;
+        // Behind a load balancer the server's own address is another one than the node's. None over a socket.
+        let server = connection.server.address.as_deref().unwrap_or("local");
         tracing::info!(
             node = node.name(),
+            server,
             table = loading.plan.key.target,
             pid = backend.pid,
             "stream opened"
         );
         self.shared.live.stream(self.node, true);
-        // Behind a load balancer the server's own address is another one than the node's. None over a socket.
-        let server = connection.server.address.as_deref().unwrap_or("local");
-        tracing::info!(node = node.name(), server, pid = connection.server.backend_pid, "stream opened");
         let shared = Arc::clone(self.shared);
         Ok(Session { shared, node: self.node, connection, backend, table, statements })
     }

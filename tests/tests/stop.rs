@@ -109,7 +109,7 @@ async fn a_run_that_loses_every_connection_says_so_and_the_same_command_continue
     // Whether it needs the control connection again is its own affair.
     let ran = etl.finish().await;
     if ran.code != Some(0) {
-        ran.code(5).says(&["hint: once the target answers, the same command continues"]);
+        ran.code(5).says(&["lost during", "continue with: "]);
     }
     is_whole_chunks(&bed).await;
     continues(&bed).await;

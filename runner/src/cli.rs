@@ -9,7 +9,7 @@ use crate::units::ByteSize;
 
 /// Moves tables into PostgreSQL-compatible databases as parallel COPY streams, through WebAssembly modules.
 ///
-/// Every key of the recipe's [run], [target], [source] and [transform] sections can be set by the environment,
+/// Every key of the recipe's sections run, target, source and transform can be set by the environment,
 /// e.g. ETL_RUN__STREAMS=4. Exit codes: 0 done, 8 done with rejects, others in docs/exit-codes.md.
 #[derive(Debug, Parser)]
 #[command(name = "etl", version, max_term_width = 100)]

@@ -148,7 +148,7 @@ pub struct Committed {
     pub waited: Waited,
 }
 
-/// What one call of [`Stream::load`] committed.
+/// What was committed of a split by one claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// Where the split is done up to.

@@ -1,8 +1,8 @@
 //! Stage `source`: opens a split at a position and yields batches of typed columns. Must not know what becomes
 //! of them: transforms, encoding and targets are other stages.
 //!
-//! [`inputs`] finds the files of a table, [`describe`] reads what columns one has and where its rows begin,
-//! [`fingerprint`] tells whether it is still the same file, and a [`Reader`] yields the rows of one split. Reading
+//! [`inputs`] finds the files of a table, [`describe()`] reads what columns one has and where its rows begin,
+//! [`fingerprint()`] tells whether it is still the same file, and a [`Reader`] yields the rows of one split. Reading
 //! again from any [`Batch::end`](crate::batch::Batch::end) yields exactly the rest.
 //!
 //! # Cells

@@ -47,10 +47,11 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
     let options = Options { progress: Mode::choose(voice.quiet), begun, stop };
     let opened = Opened { name: recipe.name.clone(), jobs, begun: opened_target };
     let Outcome { report, error } = load::load(opened, &recipe.run, &options).await?;
-    show(&report, args, voice)?;
+    let shown = show(&report, args, voice);
+    // What went wrong with the rows counts more than a report that cannot be written.
     match error {
         Some(error) => Err(error.into()),
-        None => Ok(exit_code(&report)),
+        None => shown.map(|()| exit_code(&report)),
     }
 }
 

@@ -101,8 +101,8 @@ pub struct RunArgs {
     /// Which migration.
     #[command(flatten)]
     pub recipe: RecipeArgs,
-    /// Forget what the ledger knows about this migration and load everything again. Deletes no row of the
-    /// target: says how many stay there, and asks.
+    /// Forget what the ledger knows about this migration and load everything again. Deletes no row of a
+    /// database (says how many stay there), but the files that a load before left in a folder; asks first.
     #[arg(long)]
     pub fresh: bool,
     /// Answer yes to every question.

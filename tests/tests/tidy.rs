@@ -33,7 +33,7 @@ const FLOORS: [(u8, &[&str]); 5] = [
 ];
 
 /// A third-party crate's only home: one purpose, used in one place.
-const HOMES: [(&str, &str); 14] = [
+const HOMES: [(&str, &str); 15] = [
     ("wasmtime", "transform"),
     ("wasmparser", "transform"),
     ("wit_component", "transform"),
@@ -42,6 +42,7 @@ const HOMES: [(&str, &str); 14] = [
     ("tokio_postgres", "copy"),
     ("rustls", "copy"),
     ("tokio_rustls", "copy"),
+    ("scylla", "source"),
     ("csv_core", "source"),
     ("flate2", "source"),
     ("zstd", "source"),

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use etl::memory::Memory;
 use etl::schema::Type;
 use etl::source::csv::Settings;
-use etl::source::{Reader, SourceFile, describe, inputs};
+use etl::source::{Reader, SourceFile, Unit, describe, inputs};
 
 const ROWS: u64 = 100_000;
 
@@ -67,8 +68,9 @@ fn read_all(file: &SourceFile, types: &BTreeMap<String, Type>, wanted: &[usize])
     let memory = Memory::new(64 << 20, 2);
     let described = describe(file, &settings, types).expect("the header is right");
     let fields = &described.fields;
+    let unit = Unit::File(Arc::new(file.clone()));
     let mut reader =
-        Reader::open(file, &settings, fields, wanted, described.body, None, &memory).expect("it opens");
+        Reader::open(&unit, &settings, (fields, wanted), (&described.body, None), &memory).expect("it opens");
     let mut rows = 0;
     while let Some(batch) = reader.next_batch(1024).expect("it reads") {
         assert!(batch.rejects.is_empty());

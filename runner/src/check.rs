@@ -51,7 +51,7 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
                 "{} -> {}: {} files, {reads} of {all} columns read, {makes} columns loaded: no problem found",
                 job.from,
                 job.into,
-                job.files.len()
+                job.units.len()
             );
         }
     }

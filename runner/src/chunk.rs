@@ -3,11 +3,13 @@
 //!
 //! Must not know: how rows are read, transformed or encoded, and what the sender does with a chunk.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::batch::RowStarts;
 use crate::copy::message::{ChunkEnd, Message};
 use crate::counters::Counts;
 use crate::memory::{Loan, MAX_BATCH_BYTES};
@@ -45,6 +47,8 @@ pub(crate) struct Chunk<'a> {
     begin: Position,
     sent_bytes: u64,
     reject_bytes: usize,
+    /// Of where its rows are in the source: keys may be long.
+    place_bytes: usize,
     /// What goes with the commit; `counts` and `end` grow with each batch.
     pending: ChunkEnd,
 }
@@ -60,10 +64,11 @@ impl<'a> Chunk<'a> {
             loan: None,
             waited: Duration::ZERO,
             started: None,
-            begin,
             sent_bytes: 0,
             reject_bytes: 0,
-            pending: ChunkEnd::starting_at(begin),
+            place_bytes: 0,
+            pending: ChunkEnd::starting_at(begin.clone()),
+            begin,
         }
     }
 
@@ -76,14 +81,14 @@ impl<'a> Chunk<'a> {
     /// Whether one of the limits is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.pending.counts.read >= self.limits.rows
-            || self.sent_bytes + self.buffer.len() as u64 >= self.limits.bytes
+            || self.sent_bytes + (self.buffer.len() + self.place_bytes) as u64 >= self.limits.bytes
             || self.reject_bytes >= MAX_REJECT_BYTES
             || self.started.is_some_and(|started| started.elapsed() >= self.limits.time)
     }
 
     /// Where this chunk began.
-    pub(crate) fn begin(&self) -> Position {
-        self.begin
+    pub(crate) fn begin(&self) -> &Position {
+        &self.begin
     }
 
     /// What was counted in this chunk so far.
@@ -91,14 +96,20 @@ impl<'a> Chunk<'a> {
         &self.pending.counts
     }
 
-    /// Appends one encoded row that came from `position`; `encode` is told whether it is the chunk's first one and
-    /// answers how many physical lines it wrote.
-    pub(crate) fn row(&mut self, position: Position, encode: impl FnOnce(&mut Vec<u8>, bool) -> u32) {
+    /// Appends one encoded row that came from row `row` of the batch with `starts`; `encode` is told whether it is
+    /// the chunk's first one and answers how many physical lines it wrote.
+    pub(crate) fn row(
+        &mut self,
+        starts: &Arc<RowStarts>,
+        row: usize,
+        encode: impl FnOnce(&mut Vec<u8>, bool) -> u32,
+    ) {
         if self.buffer.capacity() == 0 {
             self.buffer.reserve(self.last_bytes + self.last_bytes / 16);
         }
         let lines = encode(&mut self.buffer, self.pending.lines.is_empty());
-        self.pending.lines.push(lines, position);
+        // A batch has at most as many rows as one call of a module may.
+        self.pending.lines.push(lines, starts, row as u32);
     }
 
     /// Adds what a batch counted; its rows were appended before.
@@ -109,6 +120,7 @@ impl<'a> Chunk<'a> {
         self.pending.source_bytes += batch.source_bytes;
         self.pending.blank += batch.blank;
         self.loan = batch.loan;
+        self.place_bytes += batch.place_bytes;
         self.reject_bytes += batch.rejects.iter().map(held_bytes).sum::<usize>();
         self.pending.rejects.extend(batch.rejects);
     }
@@ -128,12 +140,13 @@ impl<'a> Chunk<'a> {
     /// Ends the chunk where the last batch ended and begins the next one there. False when the sender is gone.
     pub(crate) fn end(&mut self, done: bool) -> bool {
         let flushed = self.flush();
-        self.begin = self.pending.end;
-        let mut end = std::mem::replace(&mut self.pending, ChunkEnd::starting_at(self.begin));
+        self.begin = self.pending.end.clone();
+        let mut end = std::mem::replace(&mut self.pending, ChunkEnd::starting_at(self.begin.clone()));
         end.done = done;
         self.started = None;
         self.sent_bytes = 0;
         self.reject_bytes = 0;
+        self.place_bytes = 0;
         flushed && self.send(Message::End(Box::new(end)))
     }
 
@@ -168,6 +181,8 @@ pub(crate) struct Accounted {
     pub(crate) end: Position,
     pub(crate) source_bytes: u64,
     pub(crate) blank: u64,
+    /// Held for the places of its rows until the chunk is committed.
+    pub(crate) place_bytes: usize,
     pub(crate) loan: Option<Loan>,
 }
 
@@ -191,8 +206,9 @@ mod tests {
 
     fn rows(read: u64, end: u64) -> Accounted {
         let counts = Counts { read, loaded: read, written: read, ..Counts::default() };
-        let end = Position::File { byte: end, line: 1 + read };
-        Accounted { counts, rejects: Vec::new(), end, source_bytes: end.byte(), blank: 0, loan: None }
+        let place_bytes = 8 * read as usize;
+        let (source_bytes, end) = (end, Position::File { byte: end, line: 1 + read });
+        Accounted { counts, rejects: Vec::new(), end, source_bytes, blank: 0, place_bytes, loan: None }
     }
 
     #[test]
@@ -211,7 +227,9 @@ mod tests {
     fn the_next_chunk_begins_where_the_last_one_ended_with_nothing_counted() {
         let (sender, mut receiver) = mpsc::channel(8);
         let mut chunk = Chunk::new(START, limits(10, 1000), &sender);
-        chunk.row(START, |buffer, first| {
+        let mut starts = RowStarts::in_file(0, 1);
+        assert!(starts.push_start(0, 1));
+        chunk.row(&Arc::new(starts), 0, |buffer, first| {
             assert!(first);
             buffer.extend_from_slice(b"a\n");
             1

@@ -4,7 +4,7 @@
 //! Must not know: the ledger, and how rows move.
 
 use std::error::Error as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::chunk::ChunkLimits;
@@ -17,7 +17,7 @@ use crate::position::Position;
 use crate::recipe::{Recipe, Table};
 use crate::recipe_lines::join;
 use crate::schema::Field;
-use crate::source::{self, Compression, Described, Input, SourceFile};
+use crate::source::{self, Compression, Described, Input, SourceFile, Unit};
 use crate::transform::{self, Chain, Engine, Step};
 
 /// A table that is ready to be loaded.
@@ -28,7 +28,7 @@ pub(crate) struct Job {
     /// As in the recipe.
     pub(crate) into: String,
     /// At least one.
-    pub(crate) files: Vec<JobFile>,
+    pub(crate) units: Vec<JobUnit>,
     /// What its splits have in common.
     pub(crate) path: Arc<TablePath>,
     /// What decides which rows it gets, by name, readable.
@@ -39,12 +39,24 @@ pub(crate) struct Job {
 
 /// One of its files.
 #[derive(Clone, Debug)]
-pub(crate) struct JobFile {
-    pub(crate) file: Arc<SourceFile>,
-    /// Behind its header.
+pub(crate) struct JobUnit {
+    pub(crate) unit: Unit,
+    /// Where its rows begin: in a file behind the header.
     pub(crate) body: Position,
-    /// How it is written.
-    pub(crate) dialect: Dialect,
+    pub(crate) cutting: Cutting,
+}
+
+/// How splits are made of a source.
+#[derive(Clone, Debug)]
+pub(crate) enum Cutting {
+    /// A file is cut between records.
+    Records {
+        path: PathBuf,
+        /// How it is written.
+        dialect: Dialect,
+    },
+    /// It can only be read from its beginning, so it is one split.
+    Never,
 }
 
 /// Something that stands in the way, with the key of the recipe that it is about.
@@ -74,7 +86,7 @@ pub(crate) enum ProblemKind {
 /// Makes the recipe's table `index` ready, but for its target.
 pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<Job, Problem> {
     let table = &recipe.tables[index];
-    let (files, fields) =
+    let (units, fields) =
         describe(recipe, table).map_err(|kind| Problem { key: key_of(&kind, index), kind })?;
     let chain = Chain::plan(engine, &table.transforms, &fields).map_err(|error| {
         let transforms = format!("tables[{index}].transforms");
@@ -87,7 +99,7 @@ pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<
     shaping.extend(chain.identity().iter().map(|part| (part.step.clone(), part.content.clone())));
     let run = &recipe.run;
     let path = TablePath {
-        source: recipe.source.csv.clone(),
+        csv: recipe.source.csv.clone(),
         fields,
         chain,
         batch_rows: run.batch_rows as usize,
@@ -97,7 +109,7 @@ pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<
     Ok(Job {
         from: table.from.clone(),
         into: table.into.clone(),
-        files,
+        units,
         path: Arc::new(path),
         shaping,
         allow_unlogged: table.allow_unlogged,
@@ -127,10 +139,10 @@ fn step_of(error: &transform::Error, steps: &[Step]) -> Option<usize> {
 }
 
 /// All files of a table, which must have the same columns.
-fn describe(recipe: &Recipe, table: &Table) -> Result<(Vec<JobFile>, Vec<Field>), ProblemKind> {
+fn describe(recipe: &Recipe, table: &Table) -> Result<(Vec<JobUnit>, Vec<Field>), ProblemKind> {
     let settings = &recipe.source.csv;
     let dialect = settings.dialect()?;
-    let mut files: Vec<JobFile> = Vec::new();
+    let mut units: Vec<JobUnit> = Vec::new();
     let mut fields: Option<Vec<Field>> = None;
     for file in source::inputs(&table.from, &recipe.base)? {
         let Described { fields: its_fields, body } = source::describe(&file, settings, &table.types)?;
@@ -138,13 +150,13 @@ fn describe(recipe: &Recipe, table: &Table) -> Result<(Vec<JobFile>, Vec<Field>)
             None => fields = Some(its_fields),
             Some(fields) if *fields == its_fields => {}
             Some(_) => {
-                let (file, first) = (&file.key, &files[0].file.key);
-                return Err(ProblemKind::Columns { file: file.clone(), first: first.clone() });
+                let first = units[0].unit.key().into();
+                return Err(ProblemKind::Columns { file: file.key, first });
             }
         }
-        files.push(JobFile { file: Arc::new(file), body, dialect });
+        units.push(JobUnit { cutting: cutting(&file, dialect), unit: Unit::File(Arc::new(file)), body });
     }
-    Ok((files, fields.unwrap_or_default()))
+    Ok((units, fields.unwrap_or_default()))
 }
 
 /// Everything that keeps the chain's output out of the target table.
@@ -223,7 +235,8 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
 impl Job {
     /// Whether it reads standard input, which is another source each time.
     pub(crate) fn reads_stdin(&self) -> bool {
-        self.files.iter().any(|file| file.file.input == Input::Stdin)
+        let stdin = |unit: &JobUnit| matches!(&unit.unit, Unit::File(file) if file.input == Input::Stdin);
+        self.units.iter().any(stdin)
     }
 }
 
@@ -245,12 +258,10 @@ impl Problem {
     }
 }
 
-impl JobFile {
-    /// Whether the file can be cut: a compressed one has no place to start from but its beginning.
-    pub(crate) fn path_to_cut(&self) -> Option<&Path> {
-        match (&self.file.input, self.file.compression) {
-            (Input::File(path), Compression::None) => Some(path),
-            _ => None,
-        }
+/// A compressed file has no place to start from but its beginning.
+fn cutting(file: &SourceFile, dialect: Dialect) -> Cutting {
+    match (&file.input, file.compression) {
+        (Input::File(path), Compression::None) => Cutting::Records { path: path.clone(), dialect },
+        _ => Cutting::Never,
     }
 }

@@ -25,6 +25,7 @@ pub mod encode;
 pub mod exit_code;
 mod failure;
 mod feed;
+mod feed_adopt;
 mod inspect;
 mod job;
 mod load;

@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 use crate::copy;
 use crate::copy::ledger::{Gate, Ledger, Limit, Standing, Started};
 use crate::counters::Live;
-use crate::feed::{self, Adopted, Feeder};
+use crate::feed::{self, Feeder};
+use crate::feed_adopt::{self, Adopted};
 use crate::job::Job;
 use crate::progress::{Mode, Progress};
 use crate::queue::Queue;
@@ -74,7 +75,7 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
     let mut files = Vec::new();
     for (table, (job, ledger)) in jobs.iter().zip(&ledgers).enumerate() {
         let split_bytes = run.split_bytes.map(|size| size.0);
-        files.push(feed::adopt(table, job, ledger, &gate, split_bytes, streams).await?);
+        files.push(feed_adopt::adopt(table, job, ledger, &gate, split_bytes, streams).await?);
     }
     let before = started.iter().all(|started| matches!(started, Started::Finished(_)));
     let files: Vec<Adopted> = files.into_iter().flatten().collect();

@@ -23,14 +23,14 @@ use crate::original::columns_json;
 use crate::position::Position;
 use crate::reject::{Original, Reject, Stage};
 use crate::schema::Field;
-use crate::source::{self, SourceFile};
+use crate::source::{self, Unit};
 use crate::transform;
 
 /// What every split of one table has in common.
 #[derive(Debug)]
 pub struct TablePath {
     /// The recipe's `[source.csv]`.
-    pub source: source::csv::Settings,
+    pub csv: source::csv::Settings,
     /// All columns of the source.
     pub fields: Vec<Field>,
     /// The planned transforms.
@@ -43,15 +43,15 @@ pub struct TablePath {
     pub memory: Memory,
 }
 
-/// A piece of one file, to be loaded from `from` on.
+/// A piece of one file or table, to be loaded from `from` on.
 #[derive(Debug)]
 pub struct Piece {
-    /// The file.
-    pub file: Arc<SourceFile>,
+    /// The file or table.
+    pub unit: Unit,
     /// Up to where the ledger says it is done.
     pub from: Position,
-    /// First byte that belongs to the next split; `None`: to the end of the file.
-    pub end: Option<u64>,
+    /// Where the next split starts; `None`: to the end of the source.
+    pub end: Option<Position>,
 }
 
 /// How a worker's walk over a split ended when nothing failed.
@@ -72,14 +72,14 @@ pub enum Error {
     #[error("read failed")]
     Read(#[from] source::Error),
     /// A module failed, which is not a row's fault as far as we know.
-    #[error("transform failed on {file}, lines {first_line} to {last_line}")]
+    #[error("transform failed on {source_key}, {}", Position::span(first, last))]
     Transform {
-        /// The file's key.
-        file: String,
-        /// Line of the batch's first row.
-        first_line: u64,
-        /// Line of the batch's last row.
-        last_line: u64,
+        /// The source's key.
+        source_key: String,
+        /// The batch's first row.
+        first: Position,
+        /// The batch's last row.
+        last: Position,
         /// What the sandbox says.
         source: Box<transform::Error>,
     },
@@ -90,10 +90,10 @@ pub enum Error {
     #[error("encode failed")]
     Encode(#[from] encode::Error),
     /// Rows that are unaccounted for.
-    #[error("internal error: {file} from {from} on: {counts:?} does not add up")]
+    #[error("internal error: {source_key} from {from} on: {counts:?} does not add up")]
     Unbalanced {
-        /// The file's key.
-        file: String,
+        /// The source's key.
+        source_key: String,
         /// Where the chunk began.
         from: Position,
         /// What was counted.
@@ -122,10 +122,11 @@ impl Walker {
     /// Walks a split from its position to its end and hands its chunks to `messages`.
     pub fn walk(&mut self, piece: &Piece, messages: &mpsc::Sender<Message>) -> Result<Ended, Error> {
         let path = Arc::clone(&self.path);
-        let TablePath { source, fields, chain, memory, .. } = &*path;
+        let TablePath { csv, fields, chain, memory, .. } = &*path;
+        let wanted = (fields.as_slice(), chain.reads());
         let mut reader =
-            source::Reader::open(&piece.file, source, fields, chain.reads(), piece.from, piece.end, memory)?;
-        let mut chunk = Chunk::new(piece.from, path.chunk, messages);
+            source::Reader::open(&piece.unit, csv, wanted, (&piece.from, piece.end.as_ref()), memory)?;
+        let mut chunk = Chunk::new(piece.from.clone(), path.chunk, messages);
         loop {
             let started = Instant::now();
             let batch = reader.next_batch(chunk.rows_left(path.batch_rows))?;
@@ -159,7 +160,7 @@ impl Walker {
         for row in 0..outcome.rows {
             let origin = outcome.origin.as_ref().map_or(row, |origin| origin[row] as usize);
             if !fate.is_refused(origin) {
-                chunk.row(batch.starts.at(origin), |buffer, first| encode_row(&rows, row, buffer, first));
+                chunk.row(&batch.starts, origin, |buffer, first| encode_row(&rows, row, buffer, first));
                 counts.written += 1;
             }
             // What a module fanned out is handed over in pieces: its CSV is never held as a whole.
@@ -171,17 +172,18 @@ impl Walker {
         self.live.spent(Work::Encode, encoding);
         let mut rejects = self.rejects(&batch, outcome.rejects, fate);
         rejects.append(&mut batch.rejects);
-        rejects.sort_by_key(|reject| reject.position);
-        let Batch { end, source_bytes, blank, loan, .. } = batch;
-        chunk.account(Accounted { counts, rejects, end, source_bytes, blank, loan });
+        rejects.sort_by(|a, b| a.position.cmp(&b.position));
+        let Batch { end, source_bytes, blank, loan, starts, .. } = batch;
+        let place_bytes = starts.held_bytes();
+        chunk.account(Accounted { counts, rejects, end, source_bytes, blank, place_bytes, loan });
         Ok(true)
     }
 
     /// Ends the chunk in hand. False when the sender is gone.
     fn end(&self, chunk: &mut Chunk<'_>, piece: &Piece, done: bool) -> Result<bool, Error> {
         if !chunk.counts().balanced() {
-            let (from, counts) = (chunk.begin(), *chunk.counts());
-            return Err(Error::Unbalanced { file: piece.file.key.clone(), from, counts });
+            let (from, counts) = (chunk.begin().clone(), *chunk.counts());
+            return Err(Error::Unbalanced { source_key: piece.unit.key().into(), from, counts });
         }
         let sent = chunk.end(done);
         self.live.spent(Work::Wait, chunk.take_waited());
@@ -221,11 +223,11 @@ fn encode_row(rows: &encode::Rows<'_>, row: usize, buffer: &mut Vec<u8>, first: 
 }
 
 fn transform_error(piece: &Piece, batch: &Batch, error: transform::Error) -> Error {
-    let line = |row: usize| if batch.starts.is_empty() { 0 } else { batch.starts.at(row).line() };
+    let at = |row: usize| if batch.starts.is_empty() { batch.end.clone() } else { batch.starts.at(row) };
     Error::Transform {
-        file: piece.file.key.clone(),
-        first_line: line(0),
-        last_line: line(batch.starts.len().saturating_sub(1)),
+        source_key: piece.unit.key().into(),
+        first: at(0),
+        last: at(batch.starts.len().saturating_sub(1)),
         source: Box::new(error),
     }
 }

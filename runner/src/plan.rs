@@ -9,10 +9,10 @@ use crate::copy::postgres::nodes::Node;
 use crate::copy::postgres::placement::Placement;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::job::{Job, JobFile};
+use crate::job::{Cutting, Job, JobUnit};
 use crate::prepare::Prepared;
 use crate::recipe::Recipe;
-use crate::source;
+use crate::source::{self, Unit};
 use crate::split::{Split, split_bytes};
 use crate::tiling::{Cut, Found, tile};
 use crate::units::{grouped, size};
@@ -30,8 +30,8 @@ pub(crate) async fn plan(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Fa
     let recipe = &prepared.recipe;
     let mut files = Vec::new();
     for job in &found.jobs {
-        for file in &job.files {
-            files.push((job, file, splits(recipe, file)?));
+        for unit in &job.units {
+            files.push((job, unit, splits(recipe, unit)?));
         }
     }
     let nodes: Vec<String> =
@@ -45,15 +45,11 @@ pub(crate) async fn plan(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Fa
     }
     let mut out = io::stdout();
     for (job, file, splits) in &files {
-        let _ = writeln!(out, "{} -> {}: {}", file.file.key, job.into, in_words(splits));
+        let _ = writeln!(out, "{} -> {}: {}", file.unit.key(), job.into, in_words(splits));
         for split in splits.iter().take(SHOWN) {
             let bytes = size(split.end.byte() - split.start.byte());
-            let _ = writeln!(
-                out,
-                "  from byte {}, line {}: {bytes}",
-                grouped(split.start.byte()),
-                grouped(split.start.line())
-            );
+            let line = grouped(split.start.line());
+            let _ = writeln!(out, "  from byte {}, line {line}: {bytes}", grouped(split.start.byte()));
         }
         if splits.len() > SHOWN {
             let _ = writeln!(out, "  … and {} more", grouped((splits.len() - SHOWN) as u64));
@@ -73,20 +69,22 @@ pub(crate) async fn plan(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Fa
 }
 
 /// The splits that a run would make; none for a file that can only be read from its beginning.
-fn splits(recipe: &Recipe, file: &JobFile) -> Result<Vec<Split>, Failure> {
-    let Some(path) = file.path_to_cut() else { return Ok(Vec::new()) };
-    let fingerprint = source::fingerprint(&file.file)
-        .map_err(|error| Failure::Load(crate::feed::Error::Source(error).into()))?;
+fn splits(recipe: &Recipe, unit: &JobUnit) -> Result<Vec<Split>, Failure> {
+    let (Unit::File(file), Cutting::Records { path, dialect }) = (&unit.unit, &unit.cutting) else {
+        return Ok(Vec::new());
+    };
+    let fingerprint =
+        source::fingerprint(file).map_err(|error| Failure::Load(crate::feed::Error::Source(error).into()))?;
     let wanted = recipe.run.split_bytes.map(|size| size.0);
     let split_bytes = wanted.unwrap_or_else(|| split_bytes(fingerprint.size, recipe.run.streams as usize));
-    let cut = Cut { dialect: file.dialect, split_bytes, from: file.body };
+    let cut = Cut { dialect: *dialect, split_bytes, from: unit.body.clone() };
     let mut splits = Vec::new();
     let found = |found: Found| -> Result<bool, io::Error> {
         splits.extend(found.splits);
         Ok(true)
     };
     let scanned = tile(path, cut, found);
-    let scan = |error| crate::feed::Error::Scan { file: file.file.key.clone(), error };
+    let scan = |error| crate::feed::Error::Scan { file: file.key.clone(), error };
     scanned.map_err(|error| Failure::Load(scan(error).into()))?;
     Ok(splits)
 }
@@ -107,13 +105,13 @@ fn in_words(splits: &[Split]) -> String {
     }
 }
 
-fn print_json(files: &[(&Job, &JobFile, Vec<Split>)], nodes: &[String], placed: &[usize]) {
+fn print_json(files: &[(&Job, &JobUnit, Vec<Split>)], nodes: &[String], placed: &[usize]) {
     let split = |split: &Split| json!({"byte": split.start.byte(), "line": split.start.line(), "end": split.end.byte()});
     let files: Vec<_> = files
         .iter()
         .map(|(job, file, splits)| {
             let splits: Vec<_> = splits.iter().map(split).collect();
-            json!({"file": file.file.key, "into": job.into, "splits": splits})
+            json!({"file": file.unit.key(), "into": job.into, "splits": splits})
         })
         .collect();
     let nodes: Vec<_> = nodes

@@ -18,7 +18,7 @@ use crate::counters::{self, Live};
 use crate::pipeline::{self, Ended, Piece, TablePath};
 use crate::position::Position;
 use crate::queue::{Next, Queue};
-use crate::source::SourceFile;
+use crate::source::Unit;
 use crate::stream_session::{Claiming, Session};
 use crate::target::Target;
 use crate::worker::{Order, Worker};
@@ -41,9 +41,9 @@ pub(crate) enum Error {
 pub(crate) struct Task {
     /// Index into the run's tables.
     pub(crate) table: usize,
-    pub(crate) file: Arc<SourceFile>,
+    pub(crate) unit: Unit,
     pub(crate) key: SplitKey,
-    pub(crate) end: Option<u64>,
+    pub(crate) end: Option<Position>,
     pub(crate) epoch: i64,
 }
 
@@ -168,7 +168,7 @@ async fn write(
 ) -> Result<Fate, Error> {
     let mut on_commit = |chunk: &Committed| count(&shared.live, 0, chunk);
     let (messages, mut receiver) = mpsc::channel(1);
-    let answer = order(shared, worker, task, task.key.start, messages);
+    let answer = order(shared, worker, task, task.key.start.clone(), messages);
     shared.live.stream(0, true);
     let loaded = destination.load(&task.key, &mut receiver, &mut on_commit).await;
     shared.live.stream(0, false);
@@ -201,7 +201,7 @@ async fn copy(
         count(&shared.live, node, chunk);
     };
     let (messages, mut receiver) = mpsc::channel(1);
-    let answer = order(shared, worker, task, claimed.position, messages);
+    let answer = order(shared, worker, task, claimed.position.clone(), messages);
     let loaded = session.load(&claimed, &mut receiver, &mut on_commit).await;
     drop(receiver);
     let fate = fate(task, answer, loaded).await?;
@@ -222,7 +222,7 @@ fn order(
     messages: mpsc::Sender<Message>,
 ) -> Answer {
     let (ended, answer) = oneshot::channel();
-    let piece = Piece { file: Arc::clone(&task.file), from, end: task.end };
+    let piece = Piece { unit: task.unit.clone(), from, end: task.end.clone() };
     worker.walk(Order { path: Arc::clone(&shared.paths[task.table]), piece, messages, ended });
     answer
 }

@@ -19,7 +19,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 const MAX_THREADS: usize = 4;
 
 /// How a file is cut.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cut {
     /// The file's dialect.
     pub(crate) dialect: Dialect,
@@ -60,7 +60,7 @@ fn tile_with<E: From<io::Error>>(
 ) -> Result<(), E> {
     let file = File::open(path)?;
     let scanner = Scanner::new(cut.dialect, cut.split_bytes);
-    let mut tiler = Tiler::new(cut.split_bytes, cut.from);
+    let mut tiler = Tiler::new(cut.split_bytes, cut.from.clone());
     let mut blocks = vec![vec![0; block_bytes]; threads];
     let mut offset = cut.from.byte();
     loop {
@@ -84,7 +84,7 @@ fn finish<E>(
 ) -> Result<(), E> {
     let mut tiled_to = tiler.tiled_to();
     if let Some(last) = tiler.finish() {
-        tiled_to = last.end;
+        tiled_to = last.end.clone();
         splits.push(last);
     }
     found(Found { splits, tiled_to, complete: true }).map(|_| ())
@@ -152,12 +152,13 @@ mod tests {
     fn tiled(text: &[u8], cut: Cut, threads: usize, block_bytes: usize) -> (Vec<Split>, bool) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text).unwrap();
+        let from = cut.from.clone();
         let (mut all, mut complete) = (Vec::new(), false);
         let mut found = |found: Found| {
             assert!(!complete);
             complete = found.complete;
             all.extend(found.splits);
-            assert_eq!(all.last().map_or(cut.from, |split: &Split| split.end), found.tiled_to);
+            assert_eq!(all.last().map_or(&from, |split: &Split| &split.end), &found.tiled_to);
             Ok::<_, io::Error>(true)
         };
         tile_with(file.path(), cut, threads, block_bytes, &mut found).unwrap();
@@ -174,7 +175,7 @@ mod tests {
             let (splits, _) = tiled(text.as_bytes(), cut(1000, Position::FILE_START), threads, block_bytes);
             assert_eq!(splits, expected);
         }
-        let resumed = cut(1000, expected[4].end);
+        let resumed = cut(1000, expected[4].end.clone());
         assert_eq!(tiled(text.as_bytes(), resumed, 2, 100).0, expected[5..]);
     }
 

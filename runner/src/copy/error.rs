@@ -203,11 +203,11 @@ pub struct RefusedRow {
 impl fmt::Display for RefusedRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.source)?;
-        if let Some((first, last)) = self.range {
-            write!(f, ", lines {}-{}", first.line(), last.line())?;
+        if let Some((first, last)) = &self.range {
+            write!(f, ", {}", Position::span(first, last))?;
         }
-        if let Some(position) = self.position {
-            write!(f, ", at line {}", position.line())?;
+        if let Some(position) = &self.position {
+            write!(f, ", at {position}")?;
         }
         write!(f, ": {}", self.server)
     }
@@ -231,7 +231,7 @@ impl fmt::Display for TooManyRejects {
         write!(f, "{} of {} rows rejected, more than {} allows", self.rejected, self.read, self.limit)?;
         for note in &self.last {
             let RejectNote { source, position, stage, reason, .. } = note;
-            write!(f, "\n  {source} line {}: {stage}: {}", position.line(), reason)?;
+            write!(f, "\n  {source} {position}: {stage}: {reason}")?;
         }
         Ok(())
     }
@@ -257,7 +257,7 @@ impl RejectNote {
     pub fn new(source: &str, reject: &Reject) -> RejectNote {
         RejectNote {
             source: source.into(),
-            position: reject.position,
+            position: reject.position.clone(),
             stage: reject.stage,
             code: reject.code,
             reason: reject.reason.to_string(),

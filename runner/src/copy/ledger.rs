@@ -72,9 +72,9 @@ impl Ledger {
     pub async fn append_splits(
         &self,
         source: &str,
-        from: Position,
+        from: &Position,
         new: &[NewSplit],
-        to: Position,
+        to: &Position,
         tiled: bool,
     ) -> Result<bool, Error> {
         match self {

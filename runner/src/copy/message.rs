@@ -1,7 +1,10 @@
 //! What a worker thread hands to its stream's sender, through a channel with one slot.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+use crate::batch::RowStarts;
 use crate::counters::Counts;
 use crate::memory::Loan;
 use crate::position::Position;
@@ -55,15 +58,20 @@ impl ChunkEnd {
 /// source row that it came from.
 #[derive(Debug, Default)]
 pub struct LineMap {
-    /// (last physical line, source row's position), ascending.
-    rows: Vec<(u32, Position)>,
+    /// Last physical line, ascending; which of the batches; the row in it.
+    rows: Vec<(u32, u32, u32)>,
+    batches: Vec<Arc<RowStarts>>,
 }
 
 impl LineMap {
-    /// Adds the next encoded row, which takes `lines` physical lines.
-    pub fn push(&mut self, lines: u32, position: Position) {
+    /// Adds the next encoded row, which takes `lines` physical lines and came from row `row` of a batch.
+    pub fn push(&mut self, lines: u32, starts: &Arc<RowStarts>, row: u32) {
+        if !self.batches.last().is_some_and(|last| Arc::ptr_eq(last, starts)) {
+            self.batches.push(Arc::clone(starts));
+        }
         let last = self.rows.last().map_or(0, |row| row.0);
-        self.rows.push((last.saturating_add(lines), position));
+        // A chunk has fewer batches than rows, and those are counted in 32 bits.
+        self.rows.push((last.saturating_add(lines), (self.batches.len() - 1) as u32, row));
     }
 
     /// Whether no row was added.
@@ -74,12 +82,16 @@ impl LineMap {
     /// The source position of the row that holds physical line `line`.
     pub fn position(&self, line: u64) -> Option<Position> {
         let index = self.rows.partition_point(|row| u64::from(row.0) < line);
-        self.rows.get(index).map(|row| row.1)
+        self.rows.get(index).map(|row| self.at(row))
     }
 
     /// The first and the last source row of the chunk, if it has rows.
     pub fn range(&self) -> Option<(Position, Position)> {
-        Some((self.rows.first()?.1, self.rows.last()?.1))
+        Some((self.at(self.rows.first()?), self.at(self.rows.last()?)))
+    }
+
+    fn at(&self, &(_, batch, row): &(u32, u32, u32)) -> Position {
+        self.batches[batch as usize].at(row as usize)
     }
 }
 
@@ -90,10 +102,16 @@ mod tests {
     #[test]
     fn a_line_inside_a_row_with_newlines_finds_the_row() {
         let at = |line| Position::File { byte: line * 10, line };
+        let batch = |lines: &[u64]| {
+            let mut starts = RowStarts::in_file(10, 1);
+            assert!(lines.iter().all(|line| starts.push_start(line * 10, *line)));
+            Arc::new(starts)
+        };
+        let (one, other) = (batch(&[1, 2]), batch(&[4, 5]));
         let mut map = LineMap::default();
-        map.push(1, at(1));
-        map.push(3, at(2));
-        map.push(1, at(5));
+        map.push(1, &one, 0);
+        map.push(3, &one, 1);
+        map.push(1, &other, 1);
         assert_eq!(map.position(1), Some(at(1)));
         assert_eq!(map.position(2), Some(at(2)));
         assert_eq!(map.position(4), Some(at(2)));

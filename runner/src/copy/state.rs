@@ -61,12 +61,12 @@ pub struct Source {
 }
 
 /// A new split: from `start` up to `end`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSplit {
     /// Where it starts.
     pub start: Position,
-    /// Rows that start before this byte belong to it; None is the source's end.
-    pub end: Option<u64>,
+    /// Where the next split starts; None is the source's end.
+    pub end: Option<Position>,
 }
 
 /// A split of a run, as the ledger keeps it.
@@ -75,7 +75,7 @@ pub struct Split {
     /// Which split.
     pub key: SplitKey,
     /// Where it ends; None is the source's end.
-    pub end: Option<u64>,
+    pub end: Option<Position>,
     /// Up to where it is done.
     pub position: Position,
     /// How often it was claimed: what the next claim has to name.
@@ -110,8 +110,8 @@ impl std::fmt::Display for SplitKey {
 pub struct Claimed {
     /// Which split.
     pub key: SplitKey,
-    /// Where it ends in its source: rows that start before this byte belong to it; None is the source's end.
-    pub end: Option<u64>,
+    /// Where it ends; None is the source's end.
+    pub end: Option<Position>,
     /// Up to where it is done: the place to read on from.
     pub position: Position,
     /// What this claim is told apart by.
@@ -149,7 +149,7 @@ pub struct Committed {
 }
 
 /// What was committed of a split by one claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// Where the split is done up to.
     pub position: Position,

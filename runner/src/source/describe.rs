@@ -50,7 +50,7 @@ fn over(
     }
     let start = records.position();
     let (names, line) = match &settings.header {
-        Header::Names(names) => (names.clone(), start.line()),
+        Header::Names(names) => (names.clone(), records.place().1),
         Header::InFile(named) => {
             let line = first_record(&mut records, file)?;
             let names = if *named { cells(&mut records, file, line)? } else { numbered(records.cells()) };
@@ -68,7 +68,7 @@ fn over(
 /// Gets the first record that is no blank line in hand and tells its line.
 fn first_record(records: &mut Records, file: &str) -> Result<u64, Error> {
     loop {
-        let line = records.position().line();
+        let (_, line) = records.place();
         match records.next(true, true)? {
             Next::Blank => records.consume(),
             Next::Record => return Ok(line),

@@ -44,6 +44,7 @@ mod skipped;
 mod stdin;
 mod stream;
 mod time;
+mod unit;
 
 #[cfg(test)]
 mod reference;
@@ -52,4 +53,4 @@ pub use describe::{Described, MAX_COLUMNS, describe};
 pub use error::Error;
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use input::{Compression, Input, SourceFile, inputs};
-pub use reader::Reader;
+pub use unit::{Reader, Unit};

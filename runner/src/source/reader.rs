@@ -1,6 +1,7 @@
 //! Batches of rows from one split. Must not know how records are found (records) or cells understood (column).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::column::Column;
 use super::csv::Settings;
@@ -40,7 +41,8 @@ struct Wanted {
 
 /// A batch that is being made.
 struct Draft {
-    from: Position,
+    /// Its first byte.
+    from: u64,
     starts: RowStarts,
     rejects: Vec<Reject>,
     blank: u64,
@@ -100,17 +102,17 @@ impl Reader {
     /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of source; `None` at
     /// the end of the split. A row that is larger than a batch comes alone and holds a loan of the pool.
     pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, Error> {
-        let from = self.records.position();
-        let mut draft =
-            Draft { from, starts: RowStarts::new(from), rejects: Vec::new(), blank: 0, loan: None };
+        let (from, line) = self.records.place();
+        let starts = RowStarts::in_file(from, line);
+        let mut draft = Draft { from, starts, rejects: Vec::new(), blank: 0, loan: None };
         while draft.starts.len() + draft.rejects.len() < max_rows.max(1) {
-            let position = self.records.position();
-            let empty = position.byte() == from.byte();
-            if self.end.is_some_and(|end| position.byte() >= end) {
+            let (byte, _) = self.records.place();
+            let empty = byte == from;
+            if self.end.is_some_and(|end| byte >= end) {
                 break;
             }
             match self.records.next(draft.loan.is_some(), empty)? {
-                Next::End => match self.end.filter(|end| position.byte() < *end) {
+                Next::End => match self.end.filter(|end| byte < *end) {
                     Some(end) => return Err(self.records.shrunk(end)),
                     None => break,
                 },
@@ -132,13 +134,13 @@ impl Reader {
         self.finish(draft)
     }
 
-    fn bytes_with_next(&self, from: Position) -> u64 {
-        self.records.position().byte() - from.byte() + self.records.length()
+    fn bytes_with_next(&self, from: u64) -> u64 {
+        self.records.place().0 - from + self.records.length()
     }
 
     /// Adds what is in hand to the batch; false when the batch is too long to hold its start.
     fn take(&mut self, next: Next, draft: &mut Draft) -> bool {
-        let position = self.records.position();
+        let (byte, line) = self.records.place();
         if next == Next::Blank && self.width != 1 {
             draft.blank += 1;
             return true;
@@ -156,7 +158,7 @@ impl Reader {
             draft.rejects.push(self.reject(code, reason));
             return true;
         }
-        let fits = draft.starts.push(position);
+        let fits = draft.starts.push_start(byte, line);
         if !fits {
             self.roll_back(rows);
         }
@@ -224,7 +226,7 @@ impl Reader {
 
     fn finish(&mut self, draft: Draft) -> Result<Option<Batch>, Error> {
         let end = self.records.position();
-        let source_bytes = end.byte() - draft.from.byte();
+        let source_bytes = end.byte() - draft.from;
         if source_bytes == 0 {
             return Ok(None);
         }
@@ -236,7 +238,7 @@ impl Reader {
         Ok(Some(Batch {
             columns,
             rows: draft.starts.len(),
-            starts: draft.starts,
+            starts: Arc::new(draft.starts),
             rejects: draft.rejects,
             blank: draft.blank,
             end,

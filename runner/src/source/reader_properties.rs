@@ -68,7 +68,7 @@ fn expected(records: &[Record], way: &Way) -> Seen {
             None
         };
         if let Some(code) = code {
-            seen.rejects.push((record.start, code, record.raw.clone()));
+            seen.rejects.push((record.start.clone(), code, record.raw.clone()));
             continue;
         }
         let null_words: [&[u8]; 3] = [b"", b"NA", b"a"];
@@ -79,7 +79,7 @@ fn expected(records: &[Record], way: &Way) -> Seen {
             .map(|(there, value)| there.then(|| String::from_utf8(value.clone()).unwrap()))
             .collect();
         row.resize(way.width, None);
-        seen.rows.push((record.start, row));
+        seen.rows.push((record.start.clone(), row));
     }
     seen
 }
@@ -100,11 +100,11 @@ fn open(file: &SourceFile, dialect: &Dialect, way: &Way, from: Position, end: Op
 fn assert_seen(
     seen: &Seen,
     records: &[Record],
-    (from, end): (Position, u64),
+    (from, end): (&Position, u64),
     way: &Way,
 ) -> Result<(), TestCaseError> {
     let inside: Vec<Record> =
-        records.iter().filter(|r| r.start >= from && r.start.byte() < end).cloned().collect();
+        records.iter().filter(|r| r.start >= *from && r.start.byte() < end).cloned().collect();
     let expected = expected(&inside, way);
     prop_assert_eq!(&seen.rows, &expected.rows);
     prop_assert_eq!(&seen.rejects, &expected.rejects);
@@ -135,12 +135,12 @@ proptest! {
             return Ok(());
         }
         prop_assert!(error.is_none(), "{:?}", error);
-        assert_seen(&seen, &records, (Position::FILE_START, u64::MAX), &way)?;
+        assert_seen(&seen, &records, (&Position::FILE_START, u64::MAX), &way)?;
         let size = content.len() as u64;
         prop_assert_eq!(seen.ends.last().map_or(0, |end| end.byte()), size);
         for from in seen.ends {
-            let again = drain(&mut open(&file, &dialect, &way, from, None), way.max_rows);
-            assert_seen(&again.unwrap(), &records, (from, u64::MAX), &way)?;
+            let again = drain(&mut open(&file, &dialect, &way, from.clone(), None), way.max_rows);
+            assert_seen(&again.unwrap(), &records, (&from, u64::MAX), &way)?;
         }
     }
 
@@ -154,12 +154,13 @@ proptest! {
         let (_folder, file) = Folder::with(&content);
         let (records, unclosed) = reference::parse(&content, &dialect);
         prop_assume!(!records.is_empty() && unclosed.is_none());
-        let cut = records[cut.index(records.len())].start;
+        let cut = records[cut.index(records.len())].start.clone();
         let size = content.len() as u64;
-        for (from, end) in [(Position::FILE_START, cut.byte()), (cut, size)] {
-            let mut reader = open(&file, &dialect, &way, from, Some(end));
+        let middle = cut.byte();
+        for (from, end) in [(Position::FILE_START, middle), (cut, size)] {
+            let mut reader = open(&file, &dialect, &way, from.clone(), Some(end));
             let seen = drain(&mut reader, way.max_rows).unwrap();
-            assert_seen(&seen, &records, (from, end), &way)?;
+            assert_seen(&seen, &records, (&from, end), &way)?;
             prop_assert_eq!(seen.ends.last().map_or(from.byte(), |last| last.byte()), end);
             prop_assert!(reader.next_batch(1).unwrap().is_none());
         }

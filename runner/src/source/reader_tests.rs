@@ -41,10 +41,10 @@ impl Seen {
         }
         for reject in &batch.rejects {
             let Original::Bytes(bytes) = &reject.original else { panic!("{reject:?}") };
-            self.rejects.push((reject.position, reject.code, bytes.clone()));
+            self.rejects.push((reject.position.clone(), reject.code, bytes.clone()));
         }
         self.blank += batch.blank;
-        self.ends.push(batch.end);
+        self.ends.push(batch.end.clone());
     }
 
     pub(super) fn cells(&self) -> Vec<Vec<Option<&str>>> {
@@ -115,7 +115,7 @@ fn a_blank_line_is_a_row_in_a_file_of_one_column_and_else_passed_over() {
     assert_eq!(read(b"a\n1\n\n\r\n2").cells(), [[Some("1")], [None], [None], [Some("2")]]);
     let seen = read(b"a,b\n\n1,2\n\r\n\n");
     assert_eq!(seen.cells(), [[Some("1"), Some("2")]]);
-    assert_eq!((seen.blank, seen.ends.last().unwrap().to_string()), (3, "12:6".into()));
+    assert_eq!((seen.blank, seen.ends.last().unwrap().stored()), (3, "12:6".into()));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn lines_are_counted_inside_quotes_and_for_each_kind_of_line_end() {
 fn a_byte_order_mark_is_one_only_at_the_start_of_the_file() {
     let seen = read(b"\xef\xbb\xbfa,b\n\xef\xbb\xbf1,2\n");
     assert_eq!(seen.cells(), [[Some("\u{feff}1"), Some("2")]]);
-    assert_eq!(seen.rows[0].0.to_string(), "7:2");
+    assert_eq!(seen.rows[0].0.stored(), "7:2");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_ragged_record_is_rejected_with_both_numbers() {
     let reasons: Vec<&str> = batches[0].rejects.iter().map(|reject| &*reject.reason).collect();
     assert_eq!(reasons, ["1 cell, 2 columns expected", "3 cells, 2 columns expected"]);
     assert_eq!(batches[0].rejects[1].original, Original::Bytes(b"1,2,3".to_vec()));
-    assert_eq!(batches[0].rejects[1].position.to_string(), "6:3");
+    assert_eq!(batches[0].rejects[1].position.stored(), "6:3");
     assert_eq!(batches[0].rows, 1);
     let many = [b"a\n".to_vec(), vec![b','; 100_000]].concat();
     let batches = read_with(&many, &Settings::default(), &[]).unwrap();
@@ -232,7 +232,7 @@ fn only_wanted_columns_are_built_and_checked() {
     let mut fields = text_fields(3);
     fields[0].ty = "int32".parse().unwrap();
     let (settings, start) = (Settings::default(), Position::FILE_START);
-    let mut reader = Reader::open(&file, &settings, &fields, &[2], start, None, &memory()).unwrap();
+    let mut reader = Reader::open(&file, &settings, &fields, &[2], start.clone(), None, &memory()).unwrap();
     let seen = drain(&mut reader, 10).unwrap();
     assert_eq!(seen.cells(), [[Some("x")], [Some("z")]]);
     let mut reader = Reader::open(&file, &settings, &fields, &[], start, None, &memory()).unwrap();
@@ -286,7 +286,7 @@ fn a_batch_is_bounded_in_rows_rejects_and_bytes() {
     let mut reader =
         Reader::open(&file, &settings, &fields, &[0], Position::FILE_START, None, &memory).unwrap();
     let batch = reader.next_batch(10).unwrap().unwrap();
-    assert_eq!((batch.rows, batch.rejects.len(), batch.end.to_string()), (5, 5, "30:11".into()));
+    assert_eq!((batch.rows, batch.rejects.len(), batch.end.stored()), (5, 5, "30:11".into()));
     let batch = reader.next_batch(usize::MAX).unwrap().unwrap();
     assert!(batch.source_bytes <= memory.batch_bytes() as u64);
     assert!(batch.source_bytes > memory.batch_bytes() as u64 - 10);

@@ -142,6 +142,11 @@ impl Records {
         Position::File { byte: self.byte, line: self.line }
     }
 
+    /// The byte and the line of that position.
+    pub(super) fn place(&self) -> (u64, u64) {
+        (self.byte, self.line)
+    }
+
     /// The error of a file that ends before `expected`.
     pub(super) fn shrunk(&self, expected: u64) -> Error {
         self.stream.shrunk(expected)

@@ -6,7 +6,7 @@ use crate::position::Position;
 
 /// A piece of a file that can be read on its own: from a record's start up to another record's start, or to the
 /// end of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     /// Where its first record starts.
     pub start: Position,
@@ -84,7 +84,7 @@ impl Tiler {
 
     /// Up to where splits were yielded: what a resumed scan starts from.
     pub fn tiled_to(&self) -> Position {
-        self.start
+        self.start.clone()
     }
 
     /// Whether the last block taken ends inside quotes. At the end of the file: a quote was never closed, and
@@ -98,7 +98,7 @@ impl Tiler {
         let enough = byte / self.split_bytes > self.start.byte() / self.split_bytes;
         enough.then(|| {
             let start = std::mem::replace(&mut self.start, Position::File { byte, line });
-            Split { start, end: self.start }
+            Split { start, end: self.start.clone() }
         })
     }
 }

@@ -105,7 +105,7 @@ async fn a_module_that_fails_on_a_batch_is_named_with_its_lines_and_functions() 
     ] {
         let ran = run(&bed, name).code(4);
         let stopped = format!("{name}.wasm was stopped in transform: ");
-        ran.says(&["error: transform failed on rows.csv, lines 2 to 3\n  because module ", &stopped, says]);
+        ran.says(&["error: transform failed on rows.csv, lines 2-3\n  because module ", &stopped, says]);
         assert!(made(&bed).await.is_empty(), "{name}");
         bed.command(&["run", "--fresh", "--quiet"]).run().code(4);
         bed.client.batch_execute("DROP SCHEMA etl CASCADE").await.unwrap();
@@ -131,7 +131,7 @@ async fn every_lie_about_a_batch_is_caught_before_a_row_of_it_is_loaded() {
         ("rows-many", "it answered 4294967295 rows for a batch of 2"),
     ] {
         let ran = run(&bed, name).code(4);
-        ran.says(&["transform failed on rows.csv, lines 2 to 3", &format!("{name}.wasm was stopped"), says]);
+        ran.says(&["transform failed on rows.csv, lines 2-3", &format!("{name}.wasm was stopped"), says]);
         assert!(made(&bed).await.is_empty(), "{name}");
         bed.client.batch_execute("DROP SCHEMA etl CASCADE").await.unwrap();
     }
@@ -142,7 +142,7 @@ async fn a_trap_in_a_later_batch_leaves_the_chunks_before_it() {
     let bed = bed("bad_module_later").await;
     let ran = run(&bed, "trap-later").code(4);
     ran.says(&[
-        "transform failed on rows.csv, lines 6 to 7",
+        "transform failed on rows.csv, lines 6-7",
         "trap-later.wasm was stopped in transform",
         "in third < ",
     ]);

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what the tests stand on: a failure here is the test's")]
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use etl::batch::RowStarts;
 use etl::copy::drift::Part;
 use etl::copy::error::Error;
 use etl::copy::gate::{Gate, Limit};
@@ -97,7 +100,7 @@ impl Bed {
         assert_eq!(started, Started::New);
         assert!(plan.add_source(control.link(), &source()).await.unwrap().1);
         let split = NewSplit { start: at(0), end: None };
-        assert!(plan.append_splits(control.link(), "a.csv", at(0), &[split], at(0), true).await.unwrap());
+        assert!(plan.append_splits(control.link(), "a.csv", &at(0), &[split], &at(0), true).await.unwrap());
         let gate = Gate::new(Limit::Rows(1_000_000));
         Bed { server, database: database.into(), control, plan, table, owner, gate }
     }
@@ -178,7 +181,7 @@ impl Bed {
     /// Position, rows written and chunks in the ledger.
     pub(crate) async fn ledger(&self) -> (Position, u64, u64) {
         let splits = self.plan.splits(self.control.link()).await.unwrap();
-        (splits[0].position, splits[0].counts.written, splits[0].chunks)
+        (splits[0].position.clone(), splits[0].counts.written, splits[0].chunks)
     }
 }
 
@@ -190,8 +193,11 @@ fn on_any_thread<F: Future + Send>(future: F) -> F {
 /// The chunk of these CSV records, of which the first is row `from` of the source; `name` is what follows the id.
 pub(crate) fn chunk_of(from: u64, records: &[String], done: bool) -> Vec<Message> {
     let mut lines = LineMap::default();
-    for (row, record) in (from..).zip(records) {
-        lines.push(record.matches('\n').count() as u32, at(row));
+    let mut starts = RowStarts::in_file(0, 1);
+    (from..).zip(records).for_each(|(row, _)| assert!(starts.push_start(row * 10, row + 1)));
+    let starts = Arc::new(starts);
+    for (row, record) in (0..).zip(records) {
+        lines.push(record.matches('\n').count() as u32, &starts, row);
     }
     let rows = records.len() as u64;
     let end = ChunkEnd {

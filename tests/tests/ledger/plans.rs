@@ -98,11 +98,11 @@ async fn of_processes_that_add_the_same_source_or_splits_one_wins_and_the_others
             // Each cuts in another place.
             let middle = at(number + 1);
             let splits = [
-                NewSplit { start: at(0), end: Some(middle.byte()) },
-                NewSplit { start: middle, end: Some(200) },
+                NewSplit { start: at(0), end: Some(middle.clone()) },
+                NewSplit { start: middle, end: Some(at(20)) },
             ];
             let cut =
-                plan.append_splits(session.link(), "b.csv", at(0), &splits, at(20), false).await.unwrap();
+                plan.append_splits(session.link(), "b.csv", &at(0), &splits, &at(20), false).await.unwrap();
             (stored.fingerprint, won, cut)
         }));
     }
@@ -116,14 +116,14 @@ async fn of_processes_that_add_the_same_source_or_splits_one_wins_and_the_others
 
     let link = bed.control.link();
     let rest = [NewSplit { start: at(20), end: None }];
-    assert!(!bed.plan.append_splits(link, "b.csv", at(7), &rest, at(30), true).await.unwrap());
-    assert!(bed.plan.append_splits(link, "b.csv", at(20), &rest, at(30), true).await.unwrap());
-    assert!(!bed.plan.append_splits(link, "b.csv", at(30), &rest, at(30), true).await.unwrap());
+    assert!(!bed.plan.append_splits(link, "b.csv", &at(7), &rest, &at(30), true).await.unwrap());
+    assert!(bed.plan.append_splits(link, "b.csv", &at(20), &rest, &at(30), true).await.unwrap());
+    assert!(!bed.plan.append_splits(link, "b.csv", &at(30), &rest, &at(30), true).await.unwrap());
     let splits = bed.plan.splits(link).await.unwrap();
     let splits: Vec<_> = splits.iter().filter(|split| split.key.source == "b.csv").collect();
     assert_eq!(splits.len(), 3);
     for pair in splits.windows(2) {
-        assert_eq!(pair[0].end, Some(pair[1].key.start.byte()));
+        assert_eq!(pair[0].end.as_ref(), Some(&pair[1].key.start));
     }
     assert_eq!(splits[2].end, None);
     let stored = bed.plan.sources(link).await.unwrap().pop().unwrap();

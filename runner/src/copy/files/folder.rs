@@ -130,17 +130,17 @@ impl Folder {
     pub fn append_splits(
         &self,
         source: &str,
-        from: Position,
+        from: &Position,
         new: &[NewSplit],
-        to: Position,
+        to: &Position,
         tiled: bool,
     ) -> Result<bool, Error> {
         let mut state = self.state();
         let known = state.manifest.sources.iter_mut().find(|entry| entry.source == source);
-        let Some(entry) = known.filter(|entry| entry.tiled_to == from.to_string() && !entry.tiled) else {
+        let Some(entry) = known.filter(|entry| entry.tiled_to == from.stored() && !entry.tiled) else {
             return Ok(false);
         };
-        entry.tiled_to = to.to_string();
+        entry.tiled_to = to.stored();
         entry.tiled = tiled;
         state.manifest.splits.extend(new.iter().map(|split| SplitEntry::new(source, split)));
         self.write(&mut state)?;

@@ -46,7 +46,7 @@ pub(super) struct SourceEntry {
 pub(super) struct SplitEntry {
     pub(super) source: String,
     pub(super) start: String,
-    pub(super) end: Option<u64>,
+    pub(super) end: Option<String>,
     pub(super) done: bool,
     pub(super) chunks: u64,
     pub(super) read: u64,
@@ -103,7 +103,7 @@ impl SourceEntry {
             source: source.source.clone(),
             fingerprint: source.fingerprint.clone(),
             split_bytes: source.split_bytes,
-            tiled_to: source.tiled_to.to_string(),
+            tiled_to: source.tiled_to.stored(),
             tiled: source.tiled,
         }
     }
@@ -124,8 +124,8 @@ impl SplitEntry {
     pub(super) fn new(source: &str, new: &NewSplit) -> SplitEntry {
         SplitEntry {
             source: source.into(),
-            start: new.start.to_string(),
-            end: new.end,
+            start: new.start.stored(),
+            end: new.end.as_ref().map(Position::stored),
             done: false,
             chunks: 0,
             read: 0,
@@ -139,8 +139,8 @@ impl SplitEntry {
     pub(super) fn split(&self) -> Option<Split> {
         let start: Position = self.start.parse().ok()?;
         Some(Split {
-            key: SplitKey { source: self.source.clone(), start },
-            end: self.end,
+            key: SplitKey { source: self.source.clone(), start: start.clone() },
+            end: self.end.as_deref().map(str::parse).transpose().ok()?,
             position: start,
             epoch: 0,
             owner_address: None,

@@ -43,7 +43,7 @@ impl Destination<'_> {
             .numbered(key)
             .ok_or_else(|| Error::Bug(format!("split {key} is not in the folder's ledger")))?;
         let mut split = SplitWriter::create(self, number)?;
-        let mut totals = Totals { position: key.start, ..Totals::default() };
+        let mut totals = Totals { position: key.start.clone(), ..Totals::default() };
         let mut admitted = Vec::new();
         while let Some(message) = receiver.recv().await {
             match message {
@@ -103,7 +103,7 @@ impl Default for Totals {
 
 impl Totals {
     fn add(&mut self, end: &ChunkEnd) {
-        self.position = end.end;
+        self.position = end.end.clone();
         self.counts += end.counts;
         self.chunks += 1;
         self.source_bytes += end.source_bytes;
@@ -113,7 +113,7 @@ impl Totals {
 
     fn committed(&self) -> Committed {
         Committed {
-            position: self.position,
+            position: self.position.clone(),
             counts: self.counts,
             bytes: self.bytes,
             source_bytes: self.source_bytes,
@@ -125,7 +125,7 @@ impl Totals {
 
     fn loaded(&self, done: bool) -> Loaded {
         Loaded {
-            position: self.position,
+            position: self.position.clone(),
             done,
             chunks: self.chunks,
             counts: self.counts,
@@ -268,7 +268,7 @@ impl Drop for Part {
 fn line(reject: &Reject) -> String {
     let Reject { position, stage, code, reason, original, cut } = reject;
     let start = json!({
-        "position": position.to_string(), "line": position.line(), "stage": stage.name(), "code": code,
+        "position": position.stored(), "line": position.line(), "stage": stage.name(), "code": code,
         "reason": reason, "cut": cut,
     });
     let start = start.to_string();

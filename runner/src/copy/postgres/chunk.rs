@@ -136,7 +136,7 @@ pub(super) async fn close(
         let copied = sink.as_mut().finish().await.map_err(|error| Step::Copy.failed(error))?;
         as_sent(copied, rows, "the chunk was rolled back")?;
     }
-    let (to, counts) = (end.to.to_string(), signed_counts(&end.counts)?);
+    let (to, counts) = (end.to.stored(), signed_counts(&end.counts)?);
     let rejected = end.rejects.len() as u64;
     let without_rows = sink.is_none();
     let begun = async { if without_rows { begin(link, statements, &place).await } else { Ok(()) } };
@@ -169,7 +169,7 @@ pub(super) async fn close(
 /// `BEGIN` · lock and check the ledger row.
 async fn begin(link: Link<'_>, statements: &Statements, place: &Place) -> Result<(), Failed> {
     let (plan, split) = (&statements.plan, &place.split);
-    let (start, from) = (split.start.to_string(), place.from.to_string());
+    let (start, from) = (split.start.stored(), place.from.stored());
     let params: [Param<'_>; 6] =
         [&plan.key.name, &plan.key.target, &split.source, &start, &from, &place.epoch];
     let (begun, checked) = join!(
@@ -188,7 +188,7 @@ async fn insert(
     split: &SplitKey,
     groups: Vec<Group>,
 ) -> Result<u64, tokio_postgres::Error> {
-    let (key, start) = (&statements.plan.key, split.start.to_string());
+    let (key, start) = (&statements.plan.key, split.start.stored());
     let mut requests = Vec::with_capacity(groups.len());
     for group in &groups {
         let params: Vec<Param<'_>> = [&key.name as Param<'_>, &key.target, &split.source, &start]
@@ -216,7 +216,7 @@ async fn advance(
     done: bool,
 ) -> Result<(), tokio_postgres::Error> {
     let (plan, split) = (&statements.plan, &place.split);
-    let (start, from) = (split.start.to_string(), place.from.to_string());
+    let (start, from) = (split.start.stored(), place.from.stored());
     let mut params: Vec<Param<'_>> =
         vec![&plan.key.name, &plan.key.target, &split.source, &start, &from, &place.epoch, to];
     params.extend(counts.iter().map(|count| count as Param<'_>));

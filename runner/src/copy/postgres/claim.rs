@@ -71,7 +71,7 @@ impl Plan {
         split: &SplitKey,
         epoch: i64,
     ) -> Result<Claim, Error> {
-        let start = split.start.to_string();
+        let start = split.start.stored();
         let mut params = self.split_params(split, &start);
         params.extend([
             (&epoch as Param<'_>, Type::INT8),
@@ -107,7 +107,7 @@ impl Plan {
     /// Gives a split back that was not finished, so that others need not wait until its owner looks dead. Does
     /// nothing if it is not ours any more.
     pub async fn release(&self, link: Link<'_>, split: &Claimed) -> Result<(), Error> {
-        let start = split.key.start.to_string();
+        let start = split.key.start.stored();
         let mut params = self.split_params(&split.key, &start);
         params.push((&split.epoch, Type::INT8));
         let sql = format!(
@@ -140,7 +140,7 @@ impl Plan {
         link: Link<'_>,
         split: &SplitKey,
     ) -> Result<Option<(String, i64, bool)>, Error> {
-        let start = split.start.to_string();
+        let start = split.start.stored();
         let sql = format!(
             "SELECT position, epoch, done FROM {} WHERE name = $1 AND target = $2 AND source = $3 AND start = $4",
             self.tables.ledger()
@@ -187,10 +187,9 @@ pub(super) fn position(text: &str) -> Result<Position, Error> {
 }
 
 /// A split's end that we wrote.
-pub(super) fn bound(link: Link<'_>, row: &tokio_postgres::Row) -> Result<Option<u64>, Error> {
+pub(super) fn bound(link: Link<'_>, row: &tokio_postgres::Row) -> Result<Option<Position>, Error> {
     let text: Option<&str> = link.get(row, "bound")?;
-    let bad = |_| Error::Bug("the ledger holds a split's end that is no number".into());
-    text.map(|text| text.parse().map_err(bad)).transpose()
+    text.map(position).transpose()
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ impl Group {
     fn push(&mut self, reject: Reject) {
         let (columns, bytes) = storable(reject.original);
         self.bytes += columns.as_ref().map_or(0, String::len) + bytes.as_ref().map_or(0, Vec::len);
-        self.positions.push(reject.position.to_string());
+        self.positions.push(reject.position.stored());
         self.stages.push(reject.stage.name());
         self.codes.push(reject.code);
         // A module may write anything into its reason, PostgreSQL's text has no NUL.

@@ -16,7 +16,7 @@ impl Plan {
     /// Adds a source, or adopts what another process added. A finished run is open again. Answers with what the
     /// ledger holds, and whether that is ours.
     pub async fn add_source(&self, link: Link<'_>, new: &Source) -> Result<(Source, bool), Error> {
-        let (bytes, tiled_to) = (signed(new.split_bytes)?, new.tiled_to.to_string());
+        let (bytes, tiled_to) = (signed(new.split_bytes)?, new.tiled_to.stored());
         let sql = format!(
             "WITH made AS (
                  INSERT INTO {} (name, target, source, fingerprint, split_bytes, tiled_to, tiled)
@@ -86,15 +86,15 @@ impl Plan {
         &self,
         link: Link<'_>,
         source: &str,
-        from: Position,
+        from: &Position,
         splits: &[NewSplit],
-        to: Position,
+        to: &Position,
         tiled: bool,
     ) -> Result<bool, Error> {
-        let starts: Vec<String> = splits.iter().map(|split| split.start.to_string()).collect();
+        let starts: Vec<String> = splits.iter().map(|split| split.start.stored()).collect();
         let bounds: Vec<Option<String>> =
-            splits.iter().map(|split| split.end.map(|end| end.to_string())).collect();
-        let (from, to) = (from.to_string(), to.to_string());
+            splits.iter().map(|split| split.end.as_ref().map(Position::stored)).collect();
+        let (from, to) = (from.stored(), to.stored());
         let mut params = self.params();
         params.extend([&source as Param<'_>, &from, &to].map(|text| (text, Type::TEXT)));
         params.extend([

@@ -103,7 +103,7 @@ impl Stream<'_> {
     /// Whether somebody else moved the ledger row from where this worker left it.
     async fn moved(&self, place: &Place) -> Result<bool, Error> {
         let standing = self.statements.plan.standing_of(self.control, &place.split).await?;
-        Ok(standing != Some((place.from.to_string(), place.epoch, false)))
+        Ok(standing != Some((place.from.stored(), place.epoch, false)))
     }
 }
 
@@ -140,10 +140,10 @@ struct Closing<'s> {
 
 impl<'s> Load<'s> {
     fn new(stream: &'s Stream<'s>, split: &Claimed, on_commit: OnCommit<'s>) -> Load<'s> {
-        let position = split.position;
+        let position = split.position.clone();
         Load {
             stream,
-            place: Place { split: split.key.clone(), epoch: split.epoch, from: position },
+            place: Place { split: split.key.clone(), epoch: split.epoch, from: position.clone() },
             total: split.counts,
             open: None,
             closing: None,
@@ -171,12 +171,12 @@ impl<'s> Load<'s> {
                 None => {
                     self.settle().await?;
                     self.roll_back().await?;
-                    return Ok(self.loaded);
+                    return Ok(self.loaded.clone());
                 }
             }
             if self.closing.as_ref().is_some_and(|closing| closing.done) {
                 self.settle().await?;
-                return Ok(self.loaded);
+                return Ok(self.loaded.clone());
             }
         }
     }
@@ -245,7 +245,7 @@ impl<'s> Load<'s> {
         check_counts(&end, open.is_some())?;
         let admitted = stream.gate.admit(&self.place.split.source, &end.counts, &end.rejects)?;
         let committed = Committed {
-            position: end.end,
+            position: end.end.clone(),
             counts: end.counts,
             bytes: open.as_ref().map_or(0, |open| open.bytes),
             source_bytes: end.source_bytes,
@@ -255,7 +255,7 @@ impl<'s> Load<'s> {
         };
         let place = self.place.clone();
         let sink = open.map(|open| open.sink);
-        let last = End { to: end.end, counts: end.counts, rejects: end.rejects, done: end.done };
+        let last = End { to: end.end.clone(), counts: end.counts, rejects: end.rejects, done: end.done };
         let answer =
             queued(chunk::close(stream.link, stream.statements, self.place.clone(), sink, last)).await;
         self.place.from = end.end;
@@ -281,7 +281,7 @@ impl<'s> Load<'s> {
         committed.waited = std::mem::take(&mut self.waited);
         closing.admitted.committed(&self.stream.statements.plan.key.target, &self.place.split);
         self.total += committed.counts;
-        self.loaded.position = committed.position;
+        self.loaded.position = committed.position.clone();
         self.loaded.done = closing.done;
         self.loaded.chunks += 1;
         self.loaded.counts += committed.counts;

@@ -114,12 +114,12 @@ fn tile(
     blocks: &[usize],
 ) -> (Vec<Split>, bool) {
     let scanner = Scanner::new(dialect, split_bytes);
-    let mut tiler = Tiler::new(split_bytes, body);
+    let mut tiler = Tiler::new(split_bytes, body.clone());
     let (mut splits, mut byte) = (Vec::new(), body.byte() as usize);
     for size in blocks.iter().cycle() {
         let end = file.len().min(byte + size);
         splits.extend(tiler.push(&scanner.scan(byte as u64, &file[byte..end])));
-        assert_eq!(tiler.tiled_to(), splits.last().map_or(body, |split| split.end));
+        assert_eq!(tiler.tiled_to(), *splits.last().map_or(&body, |split| &split.end));
         byte = end;
         if byte == file.len() {
             break;

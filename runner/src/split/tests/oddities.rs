@@ -135,7 +135,7 @@ fn a_block_that_does_not_follow_the_last_one_is_a_bug() {
 fn offsets_near_the_end_of_the_numbers_do_not_overflow() {
     let from = Position::File { byte: u64::MAX - 6, line: 1 };
     for split_bytes in [0, 1, u64::MAX] {
-        let mut tiler = Tiler::new(split_bytes, from);
+        let mut tiler = Tiler::new(split_bytes, from.clone());
         let mut splits =
             tiler.push(&Scanner::new(Dialect::default(), split_bytes).scan(from.byte(), b"a\nb\nc\n"));
         splits.extend(tiler.finish());

@@ -84,7 +84,8 @@ fn check(
         .flat_map(|split| rows(dialect, &file[split.start.byte() as usize..split.end.byte() as usize]));
     prop_assert_eq!(alone.collect::<Vec<_>>(), rows(dialect, &file[body..]));
     for (number, split) in splits.iter().enumerate() {
-        let (resumed, _) = tile(dialect, file, split.start, split_bytes, &blocks[number % blocks.len()..]);
+        let (resumed, _) =
+            tile(dialect, file, split.start.clone(), split_bytes, &blocks[number % blocks.len()..]);
         prop_assert_eq!(&resumed, &splits[number..]);
     }
     Ok(())

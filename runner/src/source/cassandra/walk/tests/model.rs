@@ -41,6 +41,8 @@ impl Value {
 /// Clustering columns of a row; none in a partition of static columns only.
 type Row = Option<Vec<Value>>;
 
+type Partition = (Vec<Vec<u8>>, Vec<Row>);
+
 /// A row that came: its token and its key's cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Came {
@@ -54,7 +56,7 @@ pub(super) struct Table {
     pub(super) orders: Vec<Order>,
     select: Select,
     /// By token and stored key: values of the partition key and rows in their order.
-    partitions: BTreeMap<(i64, Vec<u8>), (Vec<Vec<u8>>, Vec<Row>)>,
+    partitions: BTreeMap<(i64, Vec<u8>), Partition>,
 }
 
 impl Table {

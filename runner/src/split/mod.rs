@@ -1,5 +1,5 @@
-//! Stage `split`: cuts a table into pieces that can be read on their own. Pure: it sees bytes and positions,
-//! never a file, a thread or a connection.
+//! Stage `split`: cuts a table into pieces that can be read on their own. Pure: it sees bytes, tokens and
+//! positions, never a file, a thread or a connection. A table of a cluster is cut by token range: [`tile_ring`].
 //!
 //! A CSV file is cut where records start. Whether a byte lies inside quotes depends on all bytes before it, and
 //! counting quotes is not enough (`5" disk` unquoted, escapes, a doubled quote). But the parser has four states
@@ -35,11 +35,15 @@
 //! A split starts where a record (or a blank line) starts, never between `\r` and `\n`. A reader opened there in
 //! its start state reads what starts before the split's end; over all splits that is every record once.
 
+mod ring;
 mod scan;
 mod state;
 mod tile;
 mod word;
 
+pub use ring::{
+    Estimate, OwnerSet, RING_END, RING_START, TokenSplit, Vnode, Wanted, largest_first, tile_ring,
+};
 pub use scan::{Scanner, Summary};
 pub use state::{Effect, State};
 pub use tile::{Split, Tiler};

@@ -3,7 +3,7 @@
 //! Must not know: how they are connected to.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddr};
 
 /// A node to ask first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,14 @@ pub(super) struct ContactPoint {
     /// A name or an address, without brackets.
     pub(super) host: String,
     pub(super) port: u16,
+}
+
+impl ContactPoint {
+    /// Its addresses; none where the name has none, or cannot be looked up.
+    pub(super) async fn resolve(&self) -> Vec<SocketAddr> {
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+        found.map(Iterator::collect).unwrap_or_default()
+    }
 }
 
 /// `host:port`, as messages show it.

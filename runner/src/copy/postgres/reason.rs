@@ -6,18 +6,17 @@
 use std::error::Error as StdError;
 use std::io;
 
-use rustls::CertificateError;
-
 use super::condition;
 use super::options::{Endpoint, Options};
+use crate::tls;
 
 /// Why a host could not be connected to, and what to do.
 pub(super) fn of(error: &tokio_postgres::Error, endpoint: &Endpoint, options: &Options) -> String {
     if let Some(refusal) = error.as_db_error() {
         return refused_by_server(refusal.code().code(), endpoint, options);
     }
-    if let Some(tls) = cause::<rustls::Error>(error) {
-        return tls_reason(tls);
+    if let Some(handshake) = cause::<tls::HandshakeError>(error) {
+        return tls::reason(handshake, "sslrootcert");
     }
     if let Some(io) = cause::<io::Error>(error) {
         return io_reason(io);
@@ -51,29 +50,6 @@ fn refused_by_server(state: &str, endpoint: &Endpoint, options: &Options) -> Str
         _ => "the server refused the session".into(),
     };
     format!("{what} (SQLSTATE {state}, {})", condition::name(state))
-}
-
-fn tls_reason(error: &rustls::Error) -> String {
-    let rustls::Error::InvalidCertificate(certificate) = error else { return format!("TLS failed: {error}") };
-    match certificate {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "the server's certificate is not signed by the authority that we know: name its file with sslrootcert".into()
-        }
-        CertificateError::NotValidForNameContext { expected, presented } => {
-            let presented: Vec<&str> = presented.iter().take(10).map(String::as_str).collect();
-            format!(
-                "the server's certificate is not for `{}` but for {}: connect by that name, or give the server a certificate with ours in subjectAltName",
-                expected.to_str(),
-                if presented.is_empty() { "no name at all".into() } else { presented.join(", ") }
-            )
-        }
-        CertificateError::NotValidForName => "the server's certificate is for another host".into(),
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the server's certificate has expired".into(),
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "the server shows an authority's certificate as its own: sign one for the server with it".into()
-        }
-        other => format!("the server's certificate is not usable: {other}"),
-    }
 }
 
 fn io_reason(error: &io::Error) -> String {
@@ -126,9 +102,9 @@ mod tests {
 
     #[test]
     fn an_error_inside_an_io_error_is_found() {
-        let inner = rustls::Error::General("x".into());
+        let inner = tls::HandshakeError::General("x".into());
         let outer = io::Error::other(io::Error::other(inner));
-        assert!(cause::<rustls::Error>(&outer).is_some());
+        assert!(cause::<tls::HandshakeError>(&outer).is_some());
         assert!(cause::<std::fmt::Error>(&outer).is_none());
     }
 }

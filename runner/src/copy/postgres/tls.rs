@@ -1,4 +1,4 @@
-//! TLS for the driver, over rustls with the ring provider.
+//! TLS for the driver, as libpq means it.
 //!
 //! | `sslmode` | encrypted | certificate |
 //! |---|---|---|
@@ -19,20 +19,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect};
 
 use crate::copy::error::Error;
+use crate::tls::{self, Authorities, Check, ServerName};
 
 /// How far TLS is asked for. `allow` is left out: it would send the password in the clear first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,50 +88,33 @@ impl Root {
         matches!(self, Root::Given(_))
     }
 
-    fn load(&self) -> Result<RootCertStore, Error> {
-        match self {
-            Root::Given(path) => from_file(path),
-            Root::Home(path) if path.exists() => from_file(path),
-            Root::Home(_) | Root::System => from_system(),
-        }
+    fn load(&self) -> Result<Authorities, Error> {
+        let loaded = match self {
+            Root::Given(path) => Authorities::of_file(path),
+            Root::Home(path) if path.exists() => Authorities::of_file(path),
+            Root::Home(_) | Root::System => Authorities::of_system(),
+        };
+        loaded.map_err(|error| match error {
+            tls::Error::NoAuthorities => Error::Settings(format!("{error}: name a file with sslrootcert")),
+            other => Error::Settings(format!("sslrootcert {other}")),
+        })
     }
-}
-
-fn from_file(path: &Path) -> Result<RootCertStore, Error> {
-    let unusable = |why: String| Error::Settings(format!("sslrootcert `{}`: {why}", path.display()));
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|e| unusable(e.to_string()))? {
-        let certificate = certificate.map_err(|e| unusable(e.to_string()))?;
-        roots.add(certificate).map_err(|e| unusable(e.to_string()))?;
-    }
-    if roots.is_empty() { Err(unusable("it holds no PEM certificate".into())) } else { Ok(roots) }
-}
-
-fn from_system() -> Result<RootCertStore, Error> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        return Err(Error::Settings(
-            "the system has no certificate authorities: name a file with sslrootcert".into(),
-        ));
-    }
-    Ok(roots)
 }
 
 /// What all connections of a run share.
 #[derive(Clone, Debug)]
 pub struct Tls {
     mode: SslMode,
-    roots: Arc<RootCertStore>,
-    provider: Arc<CryptoProvider>,
+    /// Where the mode looks at certificates.
+    authorities: Option<Authorities>,
 }
 
 impl Tls {
     /// Loads the authorities, if the mode looks at certificates at all.
     pub fn new(mode: SslMode, root: &Root) -> Result<Tls, Error> {
         let verifies = matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull);
-        let roots = if verifies { root.load()? } else { RootCertStore::empty() };
-        Ok(Tls { mode, roots: Arc::new(roots), provider: Arc::new(rustls::crypto::ring::default_provider()) })
+        let authorities = if verifies { Some(root.load()?) } else { None };
+        Ok(Tls { mode, authorities })
     }
 
     /// The driver's word for the mode: it only knows whether encryption is a must.
@@ -163,86 +139,13 @@ impl Tls {
         }
         let localhost = || ServerName::try_from("localhost").map_err(|e| Error::Bug(e.to_string()));
         let name = names.first().cloned().map_or_else(localhost, Ok)?;
-        let check = match self.mode {
-            SslMode::Disable | SslMode::Prefer | SslMode::Require => Check::Nothing,
-            SslMode::VerifyCa => Check::Chain,
-            SslMode::VerifyFull => Check::ChainAndName(names),
+        let check = match (&self.authorities, self.mode) {
+            (Some(authorities), SslMode::VerifyFull) => Check::ChainAndName(authorities.clone(), names),
+            (Some(authorities), _) => Check::Chain(authorities.clone()),
+            (None, _) => Check::Nothing,
         };
-        let verifier = Verifier { check, roots: self.roots.clone(), provider: self.provider.clone() };
-        let config = ClientConfig::builder_with_provider(self.provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(|e| Error::Bug(e.to_string()))?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        Ok(Connector { name, connector: Arc::new(config).into() })
-    }
-}
-
-#[derive(Debug)]
-enum Check {
-    Nothing,
-    Chain,
-    ChainAndName(Vec<ServerName<'static>>),
-}
-
-/// rustls's own steps, with any of several names. The handshake's signature is always checked.
-#[derive(Debug)]
-struct Verifier {
-    check: Check,
-    roots: Arc<RootCertStore>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let names = match &self.check {
-            Check::Nothing => return Ok(ServerCertVerified::assertion()),
-            Check::Chain => None,
-            Check::ChainAndName(names) => Some(names),
-        };
-        let certificate = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
-        let Some(names) = names else { return Ok(ServerCertVerified::assertion()) };
-        let mut refused = rustls::Error::General("no name to verify".into());
-        for name in names.iter().rev() {
-            match verify_server_name(&certificate, name) {
-                Ok(()) => return Ok(ServerCertVerified::assertion()),
-                // Ends with the first name's error: that is the host the user wrote.
-                Err(error) => refused = error,
-            }
-        }
-        Err(refused)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        let config = tls::client(check, None).map_err(|e| Error::Bug(e.to_string()))?;
+        Ok(Connector { name, connector: config.into() })
     }
 }
 

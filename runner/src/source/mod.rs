@@ -27,6 +27,7 @@
 //! | json | one JSON document, checked, kept as written |
 //! | arrays of these | PostgreSQL's literal of one dimension: `{1,NULL,3}`, `{"a,b","c\"d"}` |
 
+pub mod cassandra;
 mod cell;
 mod column;
 pub mod csv;
@@ -48,6 +49,7 @@ mod time;
 #[cfg(test)]
 mod reference;
 
+pub use column::Column;
 pub use describe::{Described, MAX_COLUMNS, describe};
 pub use error::Error;
 pub use fingerprint::{Fingerprint, fingerprint};

@@ -37,6 +37,17 @@ pub fn loads(from: Type, pg_type_name: &str) -> Loads {
     }
 }
 
+/// The columns that hold each value of type `from` as it is, or whose types parse its text, by their names in SQL.
+pub fn names(from: Type) -> Vec<String> {
+    let loads = TARGETS.iter().filter(|(typname, name)| match scalar(from.scalar, typname) {
+        Loads::Exact => true,
+        // Text is parsed by any type.
+        Loads::Parsed => from.scalar != Scalar::Text || *name == "text",
+        Loads::Fits | Loads::No { .. } => false,
+    });
+    loads.map(|(_, name)| format!("{name}{}", if from.array { "[]" } else { "" })).collect()
+}
+
 /// The table of `docs/types.md`.
 pub fn markdown() -> String {
     let mut text = String::from("| type | exact | if it fits | parsed by the server |\n|---|---|---|---|\n");

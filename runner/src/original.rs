@@ -174,7 +174,8 @@ impl Json {
     }
 }
 
-fn escape(character: char, out: &mut Vec<u8>) {
+/// One character inside of a JSON string.
+pub fn escape(character: char, out: &mut Vec<u8>) {
     match character {
         '"' => out.extend_from_slice(b"\\\""),
         '\\' => out.extend_from_slice(b"\\\\"),

@@ -3,6 +3,7 @@
 //! Must not know: where a column comes from (source) or where it goes (copy).
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use arrow_schema::{DataType, IntervalUnit, TimeUnit};
@@ -144,6 +145,15 @@ impl fmt::Display for Type {
         write!(f, "{}{}", self.scalar, if self.array { "[]" } else { "" })
     }
 }
+
+/// Days since 1970-01-01 that PostgreSQL can store: 4714-11-24 BC (Julian day 0) to 5874897-12-31.
+pub const DATES: Range<i32> = -2_440_588..2_145_042_906;
+
+/// Digits in front of the decimal point that PostgreSQL's `numeric` holds.
+pub const MAX_NUMERIC_WHOLE_DIGITS: i64 = 131_072;
+
+/// Digits behind the decimal point that PostgreSQL's `numeric` holds.
+pub const MAX_NUMERIC_SCALE: i64 = 16_383;
 
 /// A type's name that is none of ours.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,8 @@
 //! Which texts are numbers that an unconstrained PostgreSQL `numeric` can hold.
 
 use super::Why;
+use crate::schema::{MAX_NUMERIC_SCALE, MAX_NUMERIC_WHOLE_DIGITS};
 
-/// Digits in front of the decimal point that fit.
-const MAX_WHOLE_DIGITS: i64 = 131_072;
-/// Digits behind the decimal point that fit.
-const MAX_SCALE: i64 = 16_383;
 /// An exponent with more digits is out of range whatever is in front of it.
 const MAX_EXPONENT_DIGITS: usize = 9;
 
@@ -69,7 +66,7 @@ fn fits(whole: &[u8], fraction: &[u8], exponent: &[u8]) -> bool {
         None => 0,
         Some(zeros) => length(whole) - i64::try_from(zeros).unwrap_or(i64::MAX / 2) + exponent,
     };
-    whole_digits <= MAX_WHOLE_DIGITS && length(fraction) - exponent <= MAX_SCALE
+    whole_digits <= MAX_NUMERIC_WHOLE_DIGITS && length(fraction) - exponent <= MAX_NUMERIC_SCALE
 }
 
 #[cfg(test)]

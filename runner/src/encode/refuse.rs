@@ -2,11 +2,10 @@
 //!
 //! Must not know: what a server would say of a value's meaning (malformed JSON, a constraint); see `copy`.
 
-use std::ops::Range;
-
 use arrow_array::{Array, StringArray};
 
 use super::{list, numeric};
+use crate::schema::DATES;
 use crate::values::{Cells, Nulls, Values, text_bytes};
 
 /// A row that must become a reject.
@@ -60,9 +59,7 @@ impl Why {
     }
 }
 
-/// Days since 1970-01-01 that PostgreSQL can store: 4714-11-24 BC (Julian day 0) to 5874897-12-31.
-const DATES: Range<i32> = -2_440_588..2_145_042_906;
-/// The first microsecond that PostgreSQL can store, on the same day. Its last lies behind all that fit an i64
+/// The first microsecond that PostgreSQL can store, on the first day that it can. Its last lies behind all that fit an i64
 /// counted from 1970.
 const FIRST_TIMESTAMP: i64 = -210_866_803_200_000_000;
 /// The last microsecond of a day: PostgreSQL knows `24:00:00`.

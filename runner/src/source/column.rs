@@ -21,13 +21,14 @@ use crate::memory::MAX_BATCH_BYTES;
 use crate::schema::{Scalar, Type};
 
 /// Values of one type, appended cell by cell.
-pub(super) struct Column {
+pub struct Column {
     values: Values,
     nulls: NullBufferBuilder,
     rows: usize,
 }
 
-enum Values {
+/// The buffers of a column.
+pub(super) enum Values {
     Boolean(BooleanBufferBuilder),
     Int16(Vec<i16>),
     Int32(Vec<i32>),
@@ -48,14 +49,20 @@ enum Values {
 }
 
 /// Values of different lengths, one behind the other.
-struct Bytes {
+pub(super) struct Bytes {
     data: Vec<u8>,
     offsets: Vec<i32>,
 }
 
+/// Which rows of a column have a value: one mark belongs to each value that is appended to its buffers.
+pub(super) struct Marks<'a> {
+    nulls: &'a mut NullBufferBuilder,
+    rows: &'a mut usize,
+}
+
 impl Column {
     /// An empty column of `ty`.
-    pub(super) fn new(ty: Type) -> Column {
+    pub fn new(ty: Type) -> Column {
         let values = if ty.array {
             let items = Box::new(Column::new(Type::of(ty.scalar)));
             Values::List { items, offsets: vec![0], scratch: Vec::new() }
@@ -83,6 +90,16 @@ impl Column {
         pushed
     }
 
+    /// The buffers and the marks apart, for a source whose cells are no texts.
+    pub(super) fn parts(&mut self) -> (&mut Values, Marks<'_>) {
+        (&mut self.values, Marks { nulls: &mut self.nulls, rows: &mut self.rows })
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Takes back all rows behind the first `rows`.
     pub(super) fn truncate(&mut self, rows: usize) {
         if rows < self.rows {
@@ -93,7 +110,7 @@ impl Column {
     }
 
     /// The rows as an array; the column is empty then.
-    pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+    pub fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let nulls = self.nulls.finish();
         let rows = take(&mut self.rows);
         self.values.finish(rows, nulls)
@@ -181,10 +198,7 @@ impl Values {
             | Values::Numeric(bytes)
             | Values::Inet(bytes)
             | Values::Json(bytes)
-            | Values::Bytes(bytes) => {
-                bytes.offsets.truncate(rows + 1);
-                bytes.data.truncate(bytes.last());
-            }
+            | Values::Bytes(bytes) => bytes.truncate(rows),
             Values::Uuid(values) => values.truncate(rows * 16),
             Values::Interval(values) => values.truncate(rows),
             Values::List { items, offsets, .. } => {
@@ -250,8 +264,8 @@ fn renew_offsets(offsets: &mut Vec<i32>) -> Vec<i32> {
     taken
 }
 
-/// Rows are bounded to 1 GiB and larger ones come alone, so offsets fit.
-fn offset(length: usize) -> i32 {
+/// As an offset. Rows are bounded to 1 GiB and larger ones come alone, so offsets fit.
+pub(super) fn offset(length: usize) -> i32 {
     i32::try_from(length).unwrap_or(i32::MAX)
 }
 
@@ -272,23 +286,70 @@ fn push_list(items: &mut Column, offsets: &mut Vec<i32>, scratch: &mut Vec<u8>, 
     Some(())
 }
 
+impl Marks<'_> {
+    /// Rows that are marked so far.
+    pub(super) fn rows(&self) -> usize {
+        *self.rows
+    }
+
+    /// The next row has a value.
+    #[inline]
+    pub(super) fn value(&mut self) {
+        self.nulls.append_non_null();
+        *self.rows += 1;
+    }
+
+    /// The next row is NULL; the buffers have a value without a meaning for it.
+    #[inline]
+    pub(super) fn null(&mut self) {
+        self.nulls.append_null();
+        *self.rows += 1;
+    }
+
+    /// Takes back all marks behind the first `rows`.
+    pub(super) fn truncate(&mut self, rows: usize) {
+        self.nulls.truncate(rows);
+        *self.rows = rows;
+    }
+}
+
 impl Bytes {
     fn new() -> Bytes {
         Bytes { data: Vec::new(), offsets: vec![0] }
     }
 
-    fn push(&mut self, value: &[u8]) {
+    /// Appends a value.
+    #[inline]
+    pub(super) fn push(&mut self, value: &[u8]) {
         self.data.extend_from_slice(value);
         self.end();
     }
 
     /// What was added to the data is one value.
-    fn end(&mut self) {
+    #[inline]
+    pub(super) fn end(&mut self) {
         self.offsets.push(offset(self.data.len()));
     }
 
     fn last(&self) -> usize {
         self.offsets.last().map_or(0, |last| *last as usize)
+    }
+
+    /// The data of all values, to add to it; then [`Bytes::end`] makes a value of that.
+    #[inline]
+    pub(super) fn data(&mut self) -> &mut Vec<u8> {
+        &mut self.data
+    }
+
+    /// The data of all values; and where each value begins, and where the last one ends.
+    pub(super) fn all(&self) -> (&[u8], &[i32]) {
+        (&self.data, &self.offsets)
+    }
+
+    /// Takes back all values behind the first `rows`.
+    pub(super) fn truncate(&mut self, rows: usize) {
+        self.offsets.truncate(rows + 1);
+        self.data.truncate(self.last());
     }
 
     fn finish(&mut self) -> (OffsetBuffer<i32>, Buffer) {

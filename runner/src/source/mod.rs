@@ -50,6 +50,7 @@ mod unit;
 #[cfg(test)]
 mod reference;
 
+pub use column::Column;
 pub use describe::{Described, MAX_COLUMNS, describe};
 pub use error::Error;
 pub use fingerprint::{Fingerprint, fingerprint};

@@ -4,6 +4,10 @@ use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
+use scylla::errors::{ExecutionError, PrepareError, RequestAttemptError};
+
+use super::cql_parse::TypeError;
+use super::key::BadKey;
 use super::reason::Reason;
 use crate::tls;
 use crate::units::Span;
@@ -87,6 +91,174 @@ pub enum Error {
         /// Its class.
         partitioner: String,
     },
+    /// A table that is not there.
+    #[error("there is no table {table}: the {what} there are {known}")]
+    NoTable {
+        /// As in the recipe.
+        table: String,
+        /// `tables` of the keyspace, or `keyspaces` where there is no such keyspace.
+        what: &'static str,
+        /// Their names.
+        known: String,
+    },
+    /// Its rows are those of another table.
+    #[error("{view} is a materialized view: load its base table `{base}`")]
+    View {
+        /// As in the recipe.
+        view: String,
+        /// What it shows.
+        base: String,
+    },
+    /// From before CQL 3.
+    #[error(
+        "{table} was made WITH COMPACT STORAGE: ALTER TABLE … DROP COMPACT STORAGE, or copy it into another table"
+    )]
+    CompactStorage {
+        /// The table.
+        table: String,
+    },
+    /// More than PostgreSQL's tables have.
+    #[error("{table} has {columns} columns, but a table has at most 1600")]
+    TooManyColumns {
+        /// The table.
+        table: String,
+        /// How many it has.
+        columns: usize,
+    },
+    /// A column's type that is not understood.
+    #[error("column `{column}` of {table}")]
+    Type {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// What is not understood.
+        #[source]
+        source: TypeError,
+    },
+    /// A column whose type is a class of the server's own.
+    #[error(
+        "column `{column}` of {table} is of the server's own class `{class}`, which cannot be read: leave it out with {{ drop = [\"{column}\"] }}"
+    )]
+    CustomType {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The class.
+        class: String,
+    },
+    /// A column whose `writetime` or `ttl` there is not.
+    #[error("{function} of column `{column}` of {table} cannot be had: {why}")]
+    NoExtra {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// `writetime` or `ttl`.
+        function: &'static str,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A new column with the name of another.
+    #[error("there is a column `{column}` in {table} already: give the new one another name")]
+    TwoColumns {
+        /// The table.
+        table: String,
+        /// The name.
+        column: String,
+    },
+    /// The cluster refuses to read the table at all.
+    #[error("the cluster refuses to read {table}: {reason}{}", server_says(words))]
+    Statement {
+        /// The table.
+        table: String,
+        /// What kind of refusal it is.
+        reason: Reason,
+        /// What the server says of the statement, in which there is no value of a row.
+        words: String,
+    },
+    /// A request that the cluster refuses.
+    #[error(
+        "the cluster refuses to read on: {reason}; was the table altered or dropped, or a permission revoked?"
+    )]
+    Refused {
+        /// Why.
+        reason: Reason,
+    },
+    /// A table that is another one now.
+    #[error(
+        "{table} was altered while it was read: its rows are not what was planned; load it again with --fresh"
+    )]
+    Changed {
+        /// The table.
+        table: String,
+    },
+    /// No answer, however often it was asked.
+    #[error("{table} cannot be read on behind token {token}: {reason}")]
+    GaveUp {
+        /// The table.
+        table: String,
+        /// Where.
+        token: i64,
+        /// What happened last.
+        reason: Reason,
+    },
+    /// Rows that no node can read.
+    #[error(
+        "{table} cannot be read behind token {start} up to {end}: {reason}; lower gc_grace_seconds and compact the table, or raise tombstone_failure_threshold"
+    )]
+    Unreadable {
+        /// The table.
+        table: String,
+        /// The range begins behind this token.
+        start: i64,
+        /// Its last one.
+        end: i64,
+        /// What happened last.
+        reason: Reason,
+    },
+    /// An answer that is not as the protocol has it.
+    #[error("the server sent a page that is broken")]
+    BrokenPage,
+    /// A position that is not one of the table's.
+    #[error("the ledger's position does not fit the table")]
+    Position {
+        /// What is wrong.
+        #[source]
+        source: BadKey,
+    },
+    /// Should not happen.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}
+
+impl Error {
+    /// The cluster's own tables could not be asked.
+    pub(super) fn asking(error: ExecutionError) -> Error {
+        Error::Read { what: "system_schema", reason: Reason::of_read(&error) }
+    }
+
+    /// A key that came is not as keys are.
+    pub(super) fn key(source: BadKey) -> Error {
+        Error::Position { source }
+    }
+
+    /// A statement on `table` was refused, in the server's words: they are about names and the recipe's `where`.
+    pub(super) fn statement(table: &str, error: &PrepareError) -> Error {
+        let words = match error {
+            PrepareError::AllAttemptsFailed { first_attempt: RequestAttemptError::DbError(_, words) } => {
+                words
+            }
+            _ => "",
+        };
+        let words = words.chars().filter(|c| !c.is_control()).take(300).collect();
+        Error::Statement { table: table.into(), reason: Reason::of_prepare(error), words }
+    }
+}
+
+fn server_says(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(" (\"{words}\")") }
 }
 
 /// What happened at each host; hosts with the same reason together.

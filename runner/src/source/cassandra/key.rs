@@ -103,6 +103,21 @@ impl<'a> Key<'a> {
     }
 }
 
+/// The token of the partition key whose cells these are, so many columns, and nothing else.
+pub fn token(cells: &[u8], columns: usize) -> Result<i64, BadKey> {
+    if columns != 1 {
+        return Ok(Key::parse(cells, columns, 0)?.token());
+    }
+    // The usual case, without a list of cells.
+    let (cell, rest) = first_cell(cells)?;
+    if !rest.is_empty() {
+        return Err(BadKey::Long(rest.len()));
+    }
+    let mut hasher = Murmur3Partitioner.build_hasher();
+    hasher.write(cell.ok_or(BadKey::NullPartition)?);
+    Ok(hasher.finish().value())
+}
+
 /// The cells in the form that [`Key::parse`] takes.
 pub fn encode<'a>(cells: impl IntoIterator<Item = Option<&'a [u8]>>) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -144,6 +159,16 @@ mod tests {
         assert_eq!(token(&["kremówki".as_bytes()]), 4354931215268080151);
         assert_eq!(token(&[&1_i32.to_be_bytes()]), -4069959284402364209);
         assert_eq!(token(&[&2_i32.to_be_bytes()]), -3248873570005575792);
+    }
+
+    #[test]
+    fn a_token_needs_no_more_than_the_cells() {
+        for cells in [vec![&b"test"[..]], vec![b"ab", b"c"]] {
+            let bytes = encode(cells.iter().map(|cell| Some(*cell)));
+            assert_eq!(super::token(&bytes, cells.len()), Ok(token(&cells)));
+            assert!(super::token(&bytes, cells.len() + 1).is_err());
+            assert!(super::token(&[&bytes[..], &[0]].concat(), cells.len()).is_err());
+        }
     }
 
     #[test]

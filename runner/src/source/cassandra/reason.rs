@@ -7,7 +7,7 @@ use std::io;
 use scylla::errors::{
     BrokenConnectionError, BrokenConnectionErrorKind, ConnectionError, ConnectionPoolError,
     ConnectionSetupRequestErrorKind, DbError, ExecutionError, FrameHeaderParseError, MetadataError,
-    NewSessionError, RequestAttemptError,
+    NewSessionError, PrepareError, RequestAttemptError,
 };
 
 use crate::tls;
@@ -81,6 +81,9 @@ pub(super) struct Offer {
     /// And our own certificate.
     pub(super) certificate: bool,
 }
+
+/// Whoever reads has been let in: a connection that ends does so for no reason of the handshake.
+const READING: Offer = Offer { tls: true, certificate: true };
 
 impl Reason {
     /// Why there is no session.
@@ -175,6 +178,20 @@ impl Reason {
             ExecutionError::EmptyPlan => {
                 Reason::Other("no node of the datacenter could be connected to".into())
             }
+            other => Reason::Other(other.to_string()),
+        }
+    }
+
+    /// Why a request for rows failed.
+    pub(super) fn of_read(error: &ExecutionError) -> Reason {
+        Reason::of_execution(error, READING)
+    }
+
+    /// Why a statement was not prepared.
+    pub(super) fn of_prepare(error: &PrepareError) -> Reason {
+        match error {
+            PrepareError::AllAttemptsFailed { first_attempt } => Reason::of_attempt(first_attempt, READING),
+            PrepareError::ConnectionPoolError(pool) => Reason::of_pool(pool, READING),
             other => Reason::Other(other.to_string()),
         }
     }

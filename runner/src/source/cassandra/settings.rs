@@ -13,6 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::host::{ContactPoint, contact_point};
+use super::values::Values;
 use crate::units::{ByteSize, Span};
 
 /// The cluster that tables are read from: Apache Cassandra, or ScyllaDB.
@@ -72,6 +73,8 @@ pub struct Settings {
     /// What becomes of a partition that has static columns but no row: its clustering columns are NULL, so most
     /// targets cannot take it. `reject` it, or `skip` it.
     pub static_only: StaticOnly,
+    /// What becomes of values that PostgreSQL has no room for.
+    pub values: Values,
 }
 
 impl Default for Settings {
@@ -95,6 +98,7 @@ impl Default for Settings {
             max_rows_per_second: None,
             max_bytes_per_second: None,
             static_only: StaticOnly::Reject,
+            values: Values::default(),
         }
     }
 }

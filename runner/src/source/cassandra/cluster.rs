@@ -1,0 +1,98 @@
+//! A cluster that tables are read from, with what all their readers share. Must not know tables.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use scylla::errors::PrepareError;
+use scylla::frame::response::result::ColumnSpec;
+use scylla::statement::prepared::PreparedStatement;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, Semaphore};
+
+use super::nodes::Readers;
+use super::rate::Rate;
+use super::{Client, Error, Settings};
+
+/// A cluster that answered.
+pub struct Cluster {
+    pub(super) client: Client,
+    pub(super) settings: Settings,
+    /// Where pages are fetched.
+    pub(super) runtime: Handle,
+    pub(super) readers: Arc<Readers>,
+    pub(super) rate: Rate,
+    /// Whoever fetches a page that is larger than usual holds the one permit until it is done with it.
+    pub(super) large_pages: Arc<Semaphore>,
+    statements: Mutex<HashMap<String, Prepared>>,
+    empty_values: AtomicU64,
+}
+
+/// A statement, with the columns that it had when it was prepared first: the driver prepares it anew without a word.
+#[derive(Clone, Debug)]
+pub(super) struct Prepared {
+    pub(super) statement: PreparedStatement,
+    pub(super) columns: Arc<[ColumnSpec<'static>]>,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.client.fmt(f)
+    }
+}
+
+impl Cluster {
+    /// Connects to the cluster that the recipe names.
+    pub async fn open(settings: &Settings) -> Result<Cluster, Error> {
+        let client = Client::connect(settings).await?;
+        let bytes = settings.max_bytes_per_second.map(|size| size.0);
+        Ok(Cluster {
+            client,
+            runtime: Handle::current(),
+            readers: Arc::default(),
+            rate: Rate::new(settings.max_rows_per_second, bytes),
+            large_pages: Arc::new(Semaphore::new(1)),
+            statements: Mutex::default(),
+            empty_values: AtomicU64::new(0),
+            settings: settings.clone(),
+        })
+    }
+
+    /// The cluster's name.
+    pub fn name(&self) -> &str {
+        &self.client.cluster
+    }
+
+    /// The server's release, e.g. `5.0.9`.
+    pub fn version(&self) -> &str {
+        &self.client.version
+    }
+
+    /// Values of zero length that became NULL so far.
+    pub fn empty_values(&self) -> u64 {
+        self.empty_values.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_empty_values(&self, more: u64) {
+        self.empty_values.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// The datacenter that is read from, unless all are.
+    pub(super) fn datacenter(&self) -> Option<&str> {
+        (!self.settings.allow_remote).then_some(&*self.client.datacenter)
+    }
+
+    /// A statement, prepared once for all readers.
+    pub(super) async fn prepared(&self, text: String) -> Result<Prepared, PrepareError> {
+        let mut statements = self.statements.lock().await;
+        if let Some(prepared) = statements.get(&text) {
+            return Ok(prepared.clone());
+        }
+        let statement = self.client.session.prepare(text.as_str()).await?;
+        let columns = statement.get_current_result_set_col_specs().get().iter().cloned().collect();
+        let prepared = Prepared { statement, columns };
+        statements.insert(text, prepared.clone());
+        Ok(prepared)
+    }
+}

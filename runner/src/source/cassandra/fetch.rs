@@ -1,0 +1,274 @@
+//! The pages of one token range, one behind the other: the half that runs where connections are driven, behind a
+//! channel with one slot. Whatever goes wrong with a request, the walk goes on behind the last row that came.
+//! Must not know what becomes of rows.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use scylla::client::session::Session;
+use scylla::deserialize::row::ColumnIterator;
+use scylla::frame::response::result::ColumnSpec;
+use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
+use scylla::response::PagingState;
+use scylla::response::query_result::QueryRowsResult;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::AbortHandle;
+
+use super::Error;
+use super::bound::Bound;
+use super::cluster::Prepared;
+use super::key;
+use super::nodes::{Turn, candidates};
+use super::page::Page;
+use super::page_size::PageSize;
+use super::retry::{Failure, Patience};
+use super::statement::Statement;
+use super::table::{Selection, Table};
+use super::walk::{Step, Walk};
+use crate::position::Position;
+
+/// Pages as they come; the fetching ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Pages {
+    receiver: mpsc::Receiver<Result<Page, Error>>,
+    task: AbortHandle,
+}
+
+impl Pages {
+    /// Begins to fetch the rows behind `from` up to the token `end`; `rows_left` of them at most.
+    pub(super) fn start(
+        table: Arc<Table>,
+        selection: Arc<Selection>,
+        (from, end): (&Position, i64),
+        rows_left: Option<u64>,
+    ) -> Result<Pages, Error> {
+        let cluster = Arc::clone(&table.cluster);
+        let walk = walk(&selection, from, end).ok_or(Error::Internal("a position of another kind"))??;
+        let state = cluster.client.session.get_cluster_state();
+        let (nodes, owners) = candidates(&state, &table.name, cluster.datacenter(), end);
+        let (sender, receiver) = mpsc::channel(1);
+        let fetch = Fetch {
+            size: PageSize::new(table.row_bytes()),
+            turn: Turn::take(&cluster.readers, nodes, owners),
+            patience: Patience::default(),
+            last: None,
+            table,
+            selection,
+            walk,
+            rows_left,
+            sender,
+        };
+        let task = cluster.runtime.spawn(fetch.run()).abort_handle();
+        Ok(Pages { receiver, task })
+    }
+
+    /// The next page, with at least one row; `None` when all have come.
+    pub(super) fn next(&mut self) -> Result<Option<Page>, Error> {
+        self.receiver.blocking_recv().transpose()
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The way from a position to the end of its split; `None` for a position in a file.
+fn walk(selection: &Selection, from: &Position, end: i64) -> Option<Result<Walk, Error>> {
+    let (partition, clustering) = (selection.partition, selection.key - selection.partition);
+    match from {
+        Position::File { .. } => None,
+        Position::Token(start) => Some(Ok(Walk::new(partition, clustering, *start, end))),
+        Position::Key { token, cells } => {
+            let mut walk = Walk::new(partition, clustering, token.saturating_sub(1), end);
+            let moved = walk.behind_key(*token, cells);
+            Some(moved.map(|()| walk).map_err(|source| Error::Position { source }))
+        }
+    }
+}
+
+struct Fetch {
+    table: Arc<Table>,
+    selection: Arc<Selection>,
+    walk: Walk,
+    size: PageSize,
+    turn: Turn,
+    patience: Patience,
+    /// The key of the last row that came, with its token, unless the walk knows it.
+    last: Option<(i64, Vec<u8>)>,
+    rows_left: Option<u64>,
+    sender: mpsc::Sender<Result<Page, Error>>,
+}
+
+/// What a page was followed by.
+enum Then {
+    /// Nothing: the step is done.
+    Done,
+    More(PagingState),
+    /// Nobody wants more.
+    Stop,
+}
+
+impl Fetch {
+    async fn run(mut self) {
+        if let Err(error) = self.walk_on().await {
+            // Whoever does not listen any more has a reason.
+            let _ = self.sender.send(Err(error)).await;
+        }
+    }
+
+    async fn walk_on(&mut self) -> Result<(), Error> {
+        while let Some(step) = self.walk.step() {
+            match self.step(&step).await {
+                Ok(true) => {
+                    self.last = None;
+                    self.walk.exhausted();
+                }
+                Ok(false) => return Ok(()),
+                Err(failure) => self.recover(failure, &step).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// All pages of a step. False when no more are wanted.
+    async fn step(&mut self, step: &Step) -> Result<bool, Failure> {
+        let mut prepared = self.prepared(step.statement).await?;
+        let values: Vec<Bound> = step.values.iter().map(|value| Bound(value.clone())).collect();
+        let mut state = PagingState::start();
+        loop {
+            prepared.statement.set_page_size(self.size.rows(self.rows_left));
+            let node = self.turn.node().map(|node| NodeIdentifier::Node(Arc::clone(node)));
+            let policy = node.map(|node| SingleTargetLoadBalancingPolicy::new(node, None));
+            prepared.statement.set_load_balancing_policy(policy);
+            match self.page(&prepared, &values, state, step.statement).await? {
+                Then::Done => return Ok(true),
+                Then::More(next) => state = next,
+                Then::Stop => return Ok(false),
+            }
+        }
+    }
+
+    async fn page(
+        &mut self,
+        prepared: &Prepared,
+        values: &[Bound],
+        state: PagingState,
+        kind: Statement,
+    ) -> Result<Then, Failure> {
+        let permit = self.permit().await;
+        let session: &Session = &self.table.cluster.client.session;
+        let (answer, next) = session.execute_single_page(&prepared.statement, values, state).await?;
+        let rows = answer.into_rows_result().map_err(|_| Failure::Fatal(self.changed()))?;
+        if !same_columns(&prepared.columns, &rows) {
+            return Err(Failure::Fatal(self.changed()));
+        }
+        let wanted = match kind {
+            Statement::Keys => self.take_keys(&rows)?,
+            _ => self.hand_over(&rows, permit).await?,
+        };
+        self.patience.reset();
+        Ok(match next.into_paging_control_flow() {
+            _ if !wanted => Then::Stop,
+            ControlFlow::Break(()) => Then::Done,
+            // An empty page with more behind it is not the end.
+            ControlFlow::Continue(state) => Then::More(state),
+        })
+    }
+
+    async fn prepared(&self, statement: Statement) -> Result<Prepared, Failure> {
+        let text = self.selection.select.text(statement);
+        Ok(self.table.cluster.prepared(text).await?)
+    }
+
+    /// Large pages are had one at a time by all readers together.
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        if !self.size.is_large() {
+            return None;
+        }
+        Arc::clone(&self.table.cluster.large_pages).acquire_owned().await.ok()
+    }
+
+    /// Gives a page to the reader. False when it wants no more.
+    async fn hand_over(
+        &mut self,
+        rows: &QueryRowsResult,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<bool, Failure> {
+        let Some(page) = page_of(rows, self.selection.width)? else { return Ok(true) };
+        let (count, bytes) = (page.rows() as u64, page.len() as u64);
+        self.size.learn(count, bytes);
+        let cells = page.head(page.rows() - 1, self.selection.key).to_vec();
+        let partition = page.head(page.rows() - 1, self.selection.partition);
+        let token = key::token(partition, self.selection.partition).map_err(Error::key)?;
+        self.table.cluster.rate.take(count, bytes).await;
+        if self.sender.send(Ok(page.with_permit(permit))).await.is_err() {
+            return Ok(false);
+        }
+        self.last = Some((token, cells));
+        self.rows_left = self.rows_left.map(|left| left.saturating_sub(count));
+        Ok(self.rows_left != Some(0))
+    }
+
+    fn take_keys(&mut self, rows: &QueryRowsResult) -> Result<bool, Failure> {
+        if let Some(page) = page_of(rows, self.selection.partition)? {
+            for row in 0..page.rows() {
+                self.walk.key(page.head(row, self.selection.partition)).map_err(Error::key)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes ready for another attempt, after a while and with another node, or gives up.
+    async fn recover(&mut self, failure: Failure, step: &Step) -> Result<(), Error> {
+        let table = self.table.key();
+        match failure {
+            Failure::Fatal(error) => return Err(error),
+            Failure::TooMuch(reason) => {
+                if !self.size.shrink() && !self.walk.halve() {
+                    let (start, end) = (step.start, step.end);
+                    return Err(Error::Unreadable { table: table.into(), start, end, reason });
+                }
+                tracing::info!(table, start = step.start, end = step.end, %reason, "reading less at once");
+            }
+            Failure::Again(reason) => {
+                let Some(wait) = self.patience.wait() else {
+                    return Err(Error::GaveUp { table: table.into(), token: step.start, reason });
+                };
+                tracing::warn!(table, start = step.start, %reason, wait_ms = wait.as_millis() as u64, "reading again");
+                tokio::time::sleep(wait).await;
+                self.turn.go_on();
+            }
+        }
+        if let Some((token, cells)) = self.last.take() {
+            self.walk.behind_key(token, &cells).map_err(Error::key)?;
+        }
+        Ok(())
+    }
+
+    fn changed(&self) -> Error {
+        Error::Changed { table: self.table.key().into() }
+    }
+}
+
+/// Whether a page has the columns that were asked for: protocol v4 does not say when a table was altered.
+fn same_columns(asked: &[ColumnSpec<'_>], rows: &QueryRowsResult) -> bool {
+    let came = rows.column_specs();
+    asked.len() == came.len()
+        && asked.iter().zip(came.iter()).all(|(a, b)| a.name() == b.name() && a.typ() == b.typ())
+}
+
+/// The bytes of all rows; `None` where there is no row.
+fn page_of(rows: &QueryRowsResult, width: usize) -> Result<Option<Page>, Error> {
+    if rows.rows_num() == 0 {
+        return Ok(None);
+    }
+    let broken = |_| Error::BrokenPage;
+    // Any cell knows the bytes that it is in: those of all rows. The key is never null.
+    let mut first = rows.rows::<ColumnIterator<'_, '_>>().map_err(|_| Error::BrokenPage)?;
+    let first = first.next().and_then(Result::ok).and_then(|mut row| row.next()).and_then(Result::ok);
+    let cell = first.and_then(|cell| cell.slice).ok_or(Error::BrokenPage)?;
+    let bytes = cell.as_original_frame_bytes().clone();
+    Page::new(bytes, rows.rows_num(), width).map(Some).map_err(broken)
+}

@@ -1,0 +1,94 @@
+//! How many rows are asked for at once: few at first, then about a page's bytes. Must not know rows.
+
+/// Bytes that a page should have. More gains nothing, and there are three of them for each stream.
+const PAGE_BYTES: u64 = 512 * 1024;
+
+/// A page that may be larger than this is had alone.
+const LARGE_BYTES: u64 = 4 << 20;
+
+const FIRST_ROWS: u64 = 100;
+const MOST_ROWS: u64 = 10_000;
+
+/// Learns from each page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PageSize {
+    rows: u64,
+    row_bytes: Option<u64>,
+    /// The server could not do more.
+    most: u64,
+}
+
+impl PageSize {
+    /// Before the first page; `row_bytes` is how large a row may be, if anything is known.
+    pub(super) fn new(row_bytes: Option<u64>) -> PageSize {
+        let fit = row_bytes.map_or(FIRST_ROWS, |bytes| PAGE_BYTES / bytes.max(1));
+        PageSize { rows: fit.clamp(1, FIRST_ROWS), row_bytes, most: MOST_ROWS }
+    }
+
+    /// How many rows to ask for; no more than `left`.
+    pub(super) fn rows(&self, left: Option<u64>) -> i32 {
+        let rows = left.map_or(self.rows, |left| self.rows.min(left)).max(1);
+        // At most MOST_ROWS.
+        rows as i32
+    }
+
+    /// Whether the next page may be large.
+    pub(super) fn is_large(&self) -> bool {
+        self.row_bytes.is_some_and(|bytes| bytes.saturating_mul(self.rows) > LARGE_BYTES)
+    }
+
+    /// A page had so many rows and bytes.
+    pub(super) fn learn(&mut self, rows: u64, bytes: u64) {
+        let row_bytes = (bytes / rows.max(1)).max(1);
+        self.row_bytes = Some(row_bytes);
+        // What is behind may be wider: not much more at once.
+        self.rows = (PAGE_BYTES / row_bytes).clamp(1, self.rows.saturating_mul(4)).min(self.most);
+    }
+
+    /// Asks for less from now on; false if that cannot be.
+    pub(super) fn shrink(&mut self) -> bool {
+        if self.rows == 1 {
+            return false;
+        }
+        self.rows = (self.rows / 8).max(1);
+        self.most = self.rows;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_grow_to_their_size_step_by_step() {
+        let mut size = PageSize::new(None);
+        let mut asked = Vec::new();
+        for _ in 0..5 {
+            asked.push(size.rows(None));
+            size.learn(asked.last().copied().unwrap() as u64, asked.last().copied().unwrap() as u64 * 256);
+        }
+        assert_eq!(asked, [100, 400, 1600, 2048, 2048]);
+        size.learn(2048, 2048 * (10 << 20));
+        assert_eq!(size.rows(None), 1);
+        assert!(size.is_large());
+    }
+
+    #[test]
+    fn wide_rows_begin_with_one() {
+        assert_eq!(PageSize::new(Some(10 << 20)).rows(None), 1);
+        assert!(PageSize::new(Some(10 << 20)).is_large());
+        assert_eq!(PageSize::new(Some(0)).rows(None), 100);
+        assert_eq!(PageSize::new(None).rows(Some(7)), 7);
+    }
+
+    #[test]
+    fn what_the_server_could_not_do_is_not_asked_again() {
+        let mut size = PageSize::new(None);
+        assert!(size.shrink());
+        size.learn(12, 12);
+        assert_eq!(size.rows(None), 12);
+        assert!(size.shrink() && !size.shrink());
+        assert_eq!(size.rows(None), 1);
+    }
+}

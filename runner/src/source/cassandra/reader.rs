@@ -1,0 +1,215 @@
+//! Batches of rows from one token range: the half that runs on a stream's own thread, behind the channel through
+//! which pages come. Must not know how pages are had.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BooleanArray};
+use arrow_select::filter::filter;
+
+use super::Error;
+use super::fetch::Pages;
+use super::key;
+use super::original::raw_json;
+use super::page::Page;
+use super::refuse::Refused;
+use super::settings::StaticOnly;
+use super::table::{Selection, Table};
+use crate::batch::{Batch, RowStarts};
+use crate::memory::Memory;
+use crate::position::Position;
+use crate::reject::{Original, Reject, Stage};
+use crate::source::column::Column;
+
+/// Reads one split, batch by batch.
+pub struct Reader {
+    pages: Pages,
+    page: Page,
+    /// The next row of the page.
+    next: usize,
+    table: Arc<Table>,
+    selection: Arc<Selection>,
+    columns: Vec<Column>,
+    /// The last partition key, as it came, and its token: rows of a partition have one.
+    partition: Option<(Box<[u8]>, i64)>,
+    memory: Memory,
+    batch_bytes: usize,
+}
+
+/// Why a row of the rows in hand is none of the batch.
+struct Out {
+    row: usize,
+    /// `None`: it is passed over.
+    why: Option<(&'static str, Cow<'static, str>)>,
+}
+
+impl Reader {
+    /// Opens the tokens of `table` behind `from` up to `end`; the fields at `wanted` are built, in that order.
+    /// `rows_left` of them at most.
+    pub fn open(
+        table: &Arc<Table>,
+        wanted: &[usize],
+        (from, end): (&Position, i64),
+        rows_left: Option<u64>,
+        memory: &Memory,
+    ) -> Result<Reader, Error> {
+        let selection = Arc::new(table.select(wanted)?);
+        let columns = selection.wanted.iter().map(|wanted| Column::new(wanted.field.ty)).collect();
+        Ok(Reader {
+            pages: Pages::start(Arc::clone(table), Arc::clone(&selection), (from, end), rows_left)?,
+            page: Page::empty(selection.width),
+            next: 0,
+            table: Arc::clone(table),
+            selection,
+            columns,
+            partition: None,
+            memory: memory.clone(),
+            batch_bytes: memory.batch_bytes(),
+        })
+    }
+
+    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of source; `None` at
+    /// the end of the split. A row that is larger than a batch comes alone and holds a loan of the pool.
+    pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, Error> {
+        while self.next >= self.page.rows() {
+            // The page's memory is free before the next one is waited for.
+            self.page = Page::empty(self.selection.width);
+            match self.pages.next()? {
+                Some(page) => (self.page, self.next) = (page, 0),
+                None => return Ok(None),
+            }
+        }
+        let rows = self.rows_of_batch(max_rows.max(1));
+        self.next = rows.end;
+        let bytes = self.page.bytes_of(rows.start, rows.end);
+        let loan = (bytes > self.batch_bytes).then(|| self.memory.borrow_pool());
+        let mut batch = self.build(rows)?;
+        batch.source_bytes = bytes as u64;
+        batch.loan = loan;
+        Ok(Some(batch))
+    }
+
+    /// As many rows as fit into a batch, one at least.
+    fn rows_of_batch(&self, max_rows: usize) -> Range<usize> {
+        let start = self.next;
+        let most = self.page.rows().min(start + max_rows);
+        let fits = |end| self.page.bytes_of(start, end) <= self.batch_bytes;
+        let (mut low, mut high) = (start + 1, most);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if fits(middle) { low = middle } else { high = middle - 1 }
+        }
+        start..low
+    }
+
+    fn build(&mut self, rows: Range<usize>) -> Result<Batch, Error> {
+        let mut outs = self.static_only(&rows);
+        let mut empties = 0;
+        let mut refused: Vec<Refused> = Vec::new();
+        for (at, wanted) in self.selection.wanted.iter().enumerate() {
+            let before = refused.len();
+            let cells = self.page.column(wanted.cell, rows.clone());
+            let extended = wanted.decoder.extend(&mut self.columns[at], cells, &mut refused, &mut empties);
+            extended.map_err(|_| Error::Internal("cells were decoded into a column of another type"))?;
+            outs.extend(refused[before..].iter().map(|Refused { row, why }| {
+                let reason = Cow::Owned(format!("column `{}`: {}", wanted.field.name, why.reason()));
+                Out { row: rows.start + *row as usize, why: Some((why.code(), reason)) }
+            }));
+        }
+        self.table.cluster.count_empty_values(empties);
+        let built = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<ArrayRef>, _>>();
+        let mut columns = built.map_err(|_| Error::Internal("a column was built wrong"))?;
+        // The first reason of each row counts; one that is passed over is no reject.
+        outs.sort_by_key(|out| (out.row, out.why.is_some()));
+        outs.dedup_by_key(|out| out.row);
+        if !outs.is_empty() {
+            columns = keep(columns, &rows, &outs)?;
+        }
+        self.batch(rows, columns, outs)
+    }
+
+    fn batch(&mut self, rows: Range<usize>, columns: Vec<ArrayRef>, outs: Vec<Out>) -> Result<Batch, Error> {
+        let mut starts = RowStarts::of_keys();
+        let mut rejects = Vec::new();
+        let mut outs = outs.into_iter().peekable();
+        let mut last = None;
+        for row in rows {
+            let token = self.token(row)?;
+            let cells = self.page.head(row, self.selection.key);
+            last = Some((token, row));
+            match outs.next_if(|out| out.row == row) {
+                None if starts.push_key(token, cells) => {}
+                None => return Err(Error::Internal("the keys of a batch are too long")),
+                Some(Out { why: None, .. }) => {}
+                Some(Out { why: Some((code, reason)), .. }) => {
+                    let position = Position::Key { token, cells: cells.into() };
+                    rejects.push(self.reject(row, position, code, reason));
+                }
+            }
+        }
+        let (token, row) = last.ok_or(Error::Internal("a batch without rows"))?;
+        let end = Position::Key { token, cells: self.page.head(row, self.selection.key).into() };
+        Ok(Batch {
+            columns,
+            rows: starts.len(),
+            starts: Arc::new(starts),
+            rejects,
+            blank: 0,
+            end,
+            source_bytes: 0,
+            loan: None,
+        })
+    }
+
+    /// Rows that stand for a partition without rows: their clustering columns are null.
+    fn static_only(&self, rows: &Range<usize>) -> Vec<Out> {
+        let Selection { partition, key, .. } = *self.selection;
+        if partition == key {
+            return Vec::new();
+        }
+        let why = match self.table.cluster.settings.static_only {
+            StaticOnly::Skip => None,
+            StaticOnly::Reject => Some(("static_only", "a partition with static columns and no row".into())),
+        };
+        let empty = rows.clone().filter(|row| self.page.cell(*row, partition).is_none());
+        empty.map(|row| Out { row, why: why.clone() }).collect()
+    }
+
+    /// The token of a row's partition.
+    fn token(&mut self, row: usize) -> Result<i64, Error> {
+        let cells = self.page.head(row, self.selection.partition);
+        if let Some((of, token)) = &self.partition
+            && **of == *cells
+        {
+            return Ok(*token);
+        }
+        let token = key::token(cells, self.selection.partition).map_err(Error::key)?;
+        self.partition = Some((cells.into(), token));
+        Ok(token)
+    }
+
+    fn reject(
+        &self,
+        row: usize,
+        position: Position,
+        code: &'static str,
+        reason: Cow<'static, str>,
+    ) -> Reject {
+        let wanted = &self.selection.wanted;
+        let names: Vec<&str> = wanted.iter().map(|wanted| wanted.field.name.as_str()).collect();
+        let types: Vec<_> = wanted.iter().map(|wanted| wanted.ty.clone()).collect();
+        let cells: Vec<_> = wanted.iter().map(|wanted| self.page.cell(row, wanted.cell)).collect();
+        let (json, cut) = raw_json(&names, &types, &cells);
+        Reject { position, stage: Stage::Read, code, reason, original: Original::Columns(json), cut }
+    }
+}
+
+/// The rows that stay, of each column.
+fn keep(columns: Vec<ArrayRef>, rows: &Range<usize>, outs: &[Out]) -> Result<Vec<ArrayRef>, Error> {
+    let mut stays = vec![true; rows.len()];
+    outs.iter().for_each(|out| stays[out.row - rows.start] = false);
+    let stays = BooleanArray::from(stays);
+    let kept = columns.iter().map(|column| filter(column, &stays)).collect::<Result<_, _>>();
+    kept.map_err(|_| Error::Internal("rows could not be left out"))
+}

@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use etl::memory::Memory;
 use etl::schema::Type;
 use etl::source::csv::Settings;
-use etl::source::{Reader, SourceFile, Unit, describe, inputs};
+use etl::source::{Extent, Reader, SourceFile, Unit, describe, inputs};
 
 const ROWS: u64 = 100_000;
 
@@ -68,9 +68,9 @@ fn read_all(file: &SourceFile, types: &BTreeMap<String, Type>, wanted: &[usize])
     let memory = Memory::new(64 << 20, 2);
     let described = describe(file, &settings, types).expect("the header is right");
     let fields = &described.fields;
-    let unit = Unit::File(Arc::new(file.clone()));
-    let mut reader =
-        Reader::open(&unit, &settings, (fields, wanted), (&described.body, None), &memory).expect("it opens");
+    let unit = Unit::File(Arc::new(file.clone()), Arc::new(settings));
+    let extent = Extent { from: &described.body, end: None, read: 0 };
+    let mut reader = Reader::open(&unit, (fields, wanted), extent, &memory).expect("it opens");
     let mut rows = 0;
     while let Some(batch) = reader.next_batch(1024).expect("it reads") {
         assert!(batch.rejects.is_empty());

@@ -14,12 +14,13 @@ use tokio::runtime::Handle;
 use crate::copy;
 use crate::copy::ledger::{Ledger, NewSplit, Source, Split, SplitKey};
 use crate::feed_adopt::Adopted;
-use crate::job::{Cutting, JobUnit};
+use crate::job_units::{Cutting, JobUnit};
 use crate::position::Position;
 use crate::queue::Queue;
 use crate::source;
 use crate::stream::Task;
 use crate::tiling::{Cut, Found, tile};
+use crate::tiling_ring;
 
 /// Why sources cannot be loaded as planned.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,8 @@ pub(crate) struct Feeder<'a> {
     pub(crate) queue: &'a Queue<Task>,
     pub(crate) stop: &'a AtomicBool,
     pub(crate) handle: &'a Handle,
+    /// How many there are: a table is cut into enough splits for all.
+    pub(crate) streams: usize,
 }
 
 impl Feeder<'_> {
@@ -78,7 +81,12 @@ impl Feeder<'_> {
                 }
                 Cutting::Never => {
                     let whole = vec![NewSplit { start: unit.body.clone(), end: None }];
-                    self.add_all(table, &unit, whole, &mut source, &mut handed)?
+                    self.add_all(table, &unit, (whole, unit.body.clone()), &mut source, &mut handed)?
+                }
+                Cutting::Ring(of) => {
+                    let tiled = self.handle.block_on(tiling_ring::tile(of, source.split_bytes, self.streams));
+                    let (_, end) = of.token_range();
+                    self.add_all(table, &unit, (tiled, Position::Token(end)), &mut source, &mut handed)?
                 }
             };
             if complete {
@@ -122,11 +130,10 @@ impl Feeder<'_> {
         &self,
         table: usize,
         unit: &JobUnit,
-        splits: Vec<NewSplit>,
+        (splits, tiled_to): (Vec<NewSplit>, Position),
         source: &mut Source,
         handed: &mut usize,
     ) -> Result<bool, Error> {
-        let tiled_to = source.tiled_to.clone();
         let ours = self.append(table, source, &splits, tiled_to, true)?;
         if ours {
             self.push_new(table, unit, splits, handed);

@@ -6,9 +6,11 @@
 use crate::copy;
 use crate::copy::ledger::{Gate, Ledger, Source, Split};
 use crate::feed::Error;
-use crate::job::{Cutting, Job, JobUnit};
+use crate::job::Job;
+use crate::job_units::{Cutting, JobUnit};
 use crate::source::{self, Fingerprint, Unit};
 use crate::split::split_bytes;
+use crate::tiling_ring::TABLE_SPLIT_BYTES;
 
 /// A file or table with what the ledger says about it.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ impl Adopted {
         let new = match (self.source.tiled, &self.unit.cutting) {
             (true, _) => 0,
             (false, Cutting::Never) => 1,
+            // Nobody knows before its ring was asked for.
+            (false, Cutting::Ring(_)) => return u64::MAX,
             // Cuts lie at multiples of the size, so one part more at either end.
             (false, Cutting::Records { .. }) => {
                 let left = self.size.saturating_sub(self.source.tiled_to.byte());
@@ -74,27 +78,65 @@ pub(crate) async fn adopt(
     }
     let mut adopted = Vec::new();
     for unit in &job.units {
-        let Unit::File(file) = &unit.unit;
-        let now = source::fingerprint(file)?;
-        let known = stored.iter().find(|source| source.source == file.key).cloned();
+        let now = Now::of(unit, job)?;
+        let known = stored.iter().find(|source| source.source == unit.unit.key()).cloned();
         let source = match known {
             Some(source) => source,
             None => {
-                let wanted = wanted_split_bytes.unwrap_or_else(|| split_bytes(now.size, streams));
+                let wanted = wanted_split_bytes.unwrap_or_else(|| now.split_bytes(streams));
                 add(ledger, unit, &now, wanted).await?
             }
         };
         compare(ledger, &source, &now).await?;
         let splits = of(&source.source);
-        adopted.push(Adopted { table, unit: unit.clone(), size: now.size, splits, source });
+        adopted.push(Adopted { table, unit: unit.clone(), size: now.size(), splits, source });
     }
     Ok(adopted)
 }
 
-async fn add(ledger: &Ledger, unit: &JobUnit, now: &Fingerprint, split_bytes: u64) -> Result<Source, Error> {
+/// What a source is now.
+enum Now {
+    File(Fingerprint),
+    /// A table, as JSON.
+    Table(String),
+}
+
+impl Now {
+    fn of(unit: &JobUnit, job: &Job) -> Result<Now, Error> {
+        Ok(match &unit.unit {
+            Unit::File(file, _) => Now::File(source::fingerprint(file)?),
+            Unit::Table(table) => Now::Table(table.fingerprint(job.path.chain.reads())),
+        })
+    }
+
+    /// As the ledger keeps it. A struct of numbers and texts always has a JSON form.
+    fn json(&self) -> String {
+        match self {
+            Now::File(fingerprint) => serde_json::to_string(fingerprint).unwrap_or_default(),
+            Now::Table(fingerprint) => fingerprint.clone(),
+        }
+    }
+
+    /// Bytes of a file.
+    fn size(&self) -> u64 {
+        match self {
+            Now::File(fingerprint) => fingerprint.size,
+            Now::Table(_) => 0,
+        }
+    }
+
+    fn split_bytes(&self, streams: usize) -> u64 {
+        match self {
+            Now::File(fingerprint) => split_bytes(fingerprint.size, streams),
+            Now::Table(_) => TABLE_SPLIT_BYTES,
+        }
+    }
+}
+
+async fn add(ledger: &Ledger, unit: &JobUnit, now: &Now, split_bytes: u64) -> Result<Source, Error> {
     let source = Source {
         source: unit.unit.key().into(),
-        fingerprint: json(now),
+        fingerprint: now.json(),
         split_bytes,
         tiled_to: unit.body.clone(),
         tiled: false,
@@ -110,27 +152,75 @@ fn vanished(job: &Job, key: &str) -> Error {
     copy::error::Error::Drift(text).into()
 }
 
-/// A struct of numbers and texts always has a JSON form.
-fn json(fingerprint: &Fingerprint) -> String {
-    serde_json::to_string(fingerprint).unwrap_or_default()
-}
-
-/// Refuses a file with another content; another time of modification alone is taken note of.
-async fn compare(ledger: &Ledger, source: &Source, now: &Fingerprint) -> Result<(), Error> {
-    let then: Option<Fingerprint> = serde_json::from_str(&source.fingerprint).ok();
-    if then.as_ref().is_some_and(|then| then == now) {
-        return Ok(());
-    }
-    if then.as_ref().is_some_and(|then| then.same_content(now)) {
-        return Ok(ledger.renew_fingerprint(&source.source, &json(now)).await?);
-    }
-    let how = match then {
-        Some(then) if then.size != now.size => format!("had {} bytes and has {} now", then.size, now.size),
-        _ => "has another content now".into(),
+/// Refuses a source that makes other rows now; another time of a file's modification alone is taken note of.
+async fn compare(ledger: &Ledger, source: &Source, now: &Now) -> Result<(), Error> {
+    let differs = match now {
+        Now::File(now_is) => {
+            let then: Option<Fingerprint> = serde_json::from_str(&source.fingerprint).ok();
+            match then {
+                Some(then) if then == *now_is => return Ok(()),
+                Some(then) if then.same_content(now_is) => {
+                    return Ok(ledger.renew_fingerprint(&source.source, &now.json()).await?);
+                }
+                Some(then) if then.size != now_is.size => {
+                    format!("it had {} bytes and has {} now", then.size, now_is.size)
+                }
+                _ => "it has another content now".into(),
+            }
+        }
+        Now::Table(now_is) => {
+            let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+            match (parse(&source.fingerprint), parse(now_is)) {
+                (Some(then), Some(now)) if then == now => return Ok(()),
+                (Some(then), Some(now)) => changed_table(&then, &now),
+                _ => "it is something else now".into(),
+            }
+        }
+    };
+    let ways = match now {
+        Now::File(_) => "put it back as it was, give the new rows a file of their own",
+        Now::Table(_) => "put it back as it was",
     };
     let text = format!(
-        "{} changed since it was begun: it {how}; put it back as it was, give the new rows a file of their own, or load everything again with --fresh",
+        "{} changed since it was begun: {differs}; {ways}, or load everything again with --fresh",
         source.source
     );
     Err(copy::error::Error::Drift(text).into())
+}
+
+/// What about a table's fingerprint is not as it was.
+fn changed_table(then: &serde_json::Value, now: &serde_json::Value) -> String {
+    for (key, what) in [("cluster", "it is in another cluster"), ("id", "it was dropped and made again")] {
+        if then[key] != now[key] {
+            return what.into();
+        }
+    }
+    let columns = |of: &serde_json::Value| of["columns"].as_object().cloned().unwrap_or_default();
+    let (then, now) = (columns(then), columns(now));
+    let named = then.iter().find(|(name, ty)| now.get(*name) != Some(ty)).map(|(name, _)| name);
+    match named.or_else(|| now.keys().find(|name| !then.contains_key(*name))) {
+        Some(column) => format!("its column `{column}` is of another type now, or is another one"),
+        None => "its columns have another order now".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_changed_about_a_table_is_named() {
+        let then = json!({"cluster": "a", "id": "1", "columns": {"x": "int", "y": "text"}});
+        let with = |key: &str, value: serde_json::Value| {
+            let mut now = then.clone();
+            now[key] = value;
+            changed_table(&then, &now)
+        };
+        assert_eq!(with("cluster", "b".into()), "it is in another cluster");
+        assert_eq!(with("id", "2".into()), "it was dropped and made again");
+        assert!(with("columns", json!({"x": "bigint", "y": "text"})).contains("`x`"));
+        assert!(with("columns", json!({"x": "int"})).contains("`y`"));
+        assert!(with("columns", json!({"x": "int", "y": "text", "z": "int"})).contains("`z`"));
+    }
 }

@@ -4,20 +4,18 @@
 //! Must not know: the ledger, and how rows move.
 
 use std::error::Error as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::chunk::ChunkLimits;
 use crate::copy::postgres::table::Table as TargetTable;
-use crate::dialect::Dialect;
+use crate::job_units::{JobUnit, units};
 use crate::loads::{Loads, loads};
 use crate::memory::Memory;
 use crate::pipeline::TablePath;
-use crate::position::Position;
-use crate::recipe::{Recipe, Table};
+use crate::recipe::Recipe;
 use crate::recipe_lines::join;
-use crate::schema::Field;
-use crate::source::{self, Compression, Described, Input, SourceFile, Unit};
+use crate::source::cassandra::{self, Cluster};
+use crate::source::{self, Input, Unit};
 use crate::transform::{self, Chain, Engine, Step};
 
 /// A table that is ready to be loaded.
@@ -35,28 +33,6 @@ pub(crate) struct Job {
     pub(crate) shaping: Vec<(String, String)>,
     /// Whether the target may be UNLOGGED.
     pub(crate) allow_unlogged: bool,
-}
-
-/// One of its files.
-#[derive(Clone, Debug)]
-pub(crate) struct JobUnit {
-    pub(crate) unit: Unit,
-    /// Where its rows begin: in a file behind the header.
-    pub(crate) body: Position,
-    pub(crate) cutting: Cutting,
-}
-
-/// How splits are made of a source.
-#[derive(Clone, Debug)]
-pub(crate) enum Cutting {
-    /// A file is cut between records.
-    Records {
-        path: PathBuf,
-        /// How it is written.
-        dialect: Dialect,
-    },
-    /// It can only be read from its beginning, so it is one split.
-    Never,
 }
 
 /// Something that stands in the way, with the key of the recipe that it is about.
@@ -84,22 +60,28 @@ pub(crate) enum ProblemKind {
 }
 
 /// Makes the recipe's table `index` ready, but for its target.
-pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<Job, Problem> {
+/// `cluster` is what the recipe's source answered, if it is one. For a thread that may block, inside a runtime.
+pub(crate) fn prepare(
+    recipe: &Recipe,
+    index: usize,
+    engine: &Engine,
+    cluster: Option<&Arc<Cluster>>,
+) -> Result<Job, Problem> {
     let table = &recipe.tables[index];
-    let (units, fields) =
-        describe(recipe, table).map_err(|kind| Problem { key: key_of(&kind, index), kind })?;
+    let of_source = |kind| Problem { key: key_of(&kind, index), kind };
+    let (units, fields) = units(recipe, table, cluster).map_err(of_source)?;
     let chain = Chain::plan(engine, &table.transforms, &fields).map_err(|error| {
         let transforms = format!("tables[{index}].transforms");
         let key =
             step_of(&error, &table.transforms).map_or(transforms.clone(), |at| format!("{transforms}[{at}]"));
         Problem { key, kind: error.into() }
     })?;
+    units.iter().try_for_each(|unit| unit.check(chain.reads())).map_err(of_source)?;
     let mut shaping = recipe.shaping(table);
     // Which bytes each module is, by its place: what its file is called shapes no row.
     shaping.extend(chain.identity().iter().map(|part| (part.step.clone(), part.content.clone())));
     let run = &recipe.run;
     let path = TablePath {
-        csv: recipe.source.csv.clone(),
         fields,
         chain,
         batch_rows: run.batch_rows as usize,
@@ -120,6 +102,11 @@ pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<
 fn key_of(kind: &ProblemKind, index: usize) -> String {
     match kind {
         ProblemKind::Source(source::Error::Setting { key, .. }) => format!("source.csv.{key}"),
+        ProblemKind::Source(source::Error::Cassandra(error)) => match error {
+            cassandra::Error::NoExtra { function, .. } => format!("tables[{index}].{function}"),
+            cassandra::Error::Statement { .. } => format!("tables[{index}].where"),
+            _ => format!("tables[{index}].from"),
+        },
         ProblemKind::Source(source::Error::NoColumn { column, .. }) => {
             join(&format!("tables[{index}].types"), column)
         }
@@ -136,27 +123,6 @@ fn step_of(error: &transform::Error, steps: &[Step]) -> Option<usize> {
         _ => return None,
     };
     steps.iter().position(|step| matches!(step, Step::Module { module, .. } if module == path))
-}
-
-/// All files of a table, which must have the same columns.
-fn describe(recipe: &Recipe, table: &Table) -> Result<(Vec<JobUnit>, Vec<Field>), ProblemKind> {
-    let settings = &recipe.source.csv;
-    let dialect = settings.dialect()?;
-    let mut units: Vec<JobUnit> = Vec::new();
-    let mut fields: Option<Vec<Field>> = None;
-    for file in source::inputs(&table.from, &recipe.base)? {
-        let Described { fields: its_fields, body } = source::describe(&file, settings, &table.types)?;
-        match &fields {
-            None => fields = Some(its_fields),
-            Some(fields) if *fields == its_fields => {}
-            Some(_) => {
-                let first = units[0].unit.key().into();
-                return Err(ProblemKind::Columns { file: file.key, first });
-            }
-        }
-        units.push(JobUnit { cutting: cutting(&file, dialect), unit: Unit::File(Arc::new(file)), body });
-    }
-    Ok((units, fields.unwrap_or_default()))
 }
 
 /// Everything that keeps the chain's output out of the target table.
@@ -235,7 +201,7 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
 impl Job {
     /// Whether it reads standard input, which is another source each time.
     pub(crate) fn reads_stdin(&self) -> bool {
-        let stdin = |unit: &JobUnit| matches!(&unit.unit, Unit::File(file) if file.input == Input::Stdin);
+        let stdin = |unit: &JobUnit| matches!(&unit.unit, Unit::File(file, _) if file.input == Input::Stdin);
         self.units.iter().any(stdin)
     }
 }
@@ -255,13 +221,5 @@ impl Problem {
     /// Something about the target.
     pub(crate) fn target(key: &str, text: String) -> Problem {
         Problem { key: key.into(), kind: ProblemKind::Target(text) }
-    }
-}
-
-/// A compressed file has no place to start from but its beginning.
-fn cutting(file: &SourceFile, dialect: Dialect) -> Cutting {
-    match (&file.input, file.compression) {
-        (Input::File(path), Compression::None) => Cutting::Records { path: path.clone(), dialect },
-        _ => Cutting::Never,
     }
 }

@@ -140,7 +140,7 @@ async fn load_files(
         let (shared, ledgers, handle) = (Arc::clone(shared), ledgers.to_vec(), Handle::current());
         let feed = move || {
             let (queue, stop) = (&shared.queue, &*shared.stop);
-            Feeder { ledgers: &ledgers, queue, stop, handle: &handle }.feed(files)
+            Feeder { ledgers: &ledgers, queue, stop, handle: &handle, streams }.feed(files)
         };
         thread::Builder::new().name("etl-tiling".into()).spawn(feed)
     };

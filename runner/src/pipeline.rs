@@ -29,8 +29,6 @@ use crate::transform;
 /// What every split of one table has in common.
 #[derive(Debug)]
 pub struct TablePath {
-    /// The recipe's `[source.csv]`.
-    pub csv: source::csv::Settings,
     /// All columns of the source.
     pub fields: Vec<Field>,
     /// The planned transforms.
@@ -52,6 +50,8 @@ pub struct Piece {
     pub from: Position,
     /// Where the next split starts; `None`: to the end of the source.
     pub end: Option<Position>,
+    /// Rows of the split that were read before, of which the ledger knows.
+    pub read: u64,
 }
 
 /// How a worker's walk over a split ended when nothing failed.
@@ -122,10 +122,9 @@ impl Walker {
     /// Walks a split from its position to its end and hands its chunks to `messages`.
     pub fn walk(&mut self, piece: &Piece, messages: &mpsc::Sender<Message>) -> Result<Ended, Error> {
         let path = Arc::clone(&self.path);
-        let TablePath { csv, fields, chain, memory, .. } = &*path;
-        let wanted = (fields.as_slice(), chain.reads());
-        let mut reader =
-            source::Reader::open(&piece.unit, csv, wanted, (&piece.from, piece.end.as_ref()), memory)?;
+        let TablePath { fields, chain, memory, .. } = &*path;
+        let extent = source::Extent { from: &piece.from, end: piece.end.as_ref(), read: piece.read };
+        let mut reader = source::Reader::open(&piece.unit, (fields, chain.reads()), extent, memory)?;
         let mut chunk = Chunk::new(piece.from.clone(), path.chunk, messages);
         loop {
             let started = Instant::now();

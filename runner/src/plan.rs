@@ -9,15 +9,17 @@ use crate::copy::postgres::nodes::Node;
 use crate::copy::postgres::placement::Placement;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::job::{Cutting, Job, JobUnit};
+use crate::job_units::{Cutting, JobUnit};
 use crate::prepare::Prepared;
 use crate::recipe::Recipe;
+use crate::source::cassandra::Ring;
 use crate::source::{self, Unit};
-use crate::split::{Split, split_bytes};
+use crate::split::{Split, TokenSplit, largest_first, split_bytes};
 use crate::tiling::{Cut, Found, tile};
+use crate::tiling_ring::{TABLE_SPLIT_BYTES, tile_known};
 use crate::units::{grouped, size};
 
-/// Splits of one file that are shown by name; the others are counted.
+/// Splits of one source that are shown by name; the others are counted.
 const SHOWN: usize = 5;
 
 /// Runs the command.
@@ -28,32 +30,25 @@ pub(crate) async fn plan(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Fa
         return Err(prepared.failure(found.problems));
     }
     let recipe = &prepared.recipe;
-    let mut files = Vec::new();
+    let mut planned = Vec::new();
     for job in &found.jobs {
         for unit in &job.units {
-            files.push((job, unit, splits(recipe, unit)?));
+            let splits = splits(recipe, unit).await?;
+            planned.push(Planned { source: unit.unit.key(), into: &job.into, splits });
         }
     }
     let nodes: Vec<String> =
         found.database.iter().flat_map(|(connected, _)| connected.nodes.iter().map(Node::address)).collect();
-    let total: usize = files.iter().map(|(_, _, splits)| splits.len().max(1)).sum();
+    let total: usize = planned.iter().map(|planned| planned.splits.len().max(1)).sum();
     let streams = (recipe.run.streams as usize).min(total);
     let placed = placed(streams, nodes.len());
     if voice.json {
-        print_json(&files, &nodes, &placed);
+        print_json(&planned, &nodes, &placed);
         return Ok(ExitCode::Done);
     }
     let mut out = io::stdout();
-    for (job, file, splits) in &files {
-        let _ = writeln!(out, "{} -> {}: {}", file.unit.key(), job.into, in_words(splits));
-        for split in splits.iter().take(SHOWN) {
-            let bytes = size(split.end.byte() - split.start.byte());
-            let line = grouped(split.start.line());
-            let _ = writeln!(out, "  from byte {}, line {line}: {bytes}", grouped(split.start.byte()));
-        }
-        if splits.len() > SHOWN {
-            let _ = writeln!(out, "  … and {} more", grouped((splits.len() - SHOWN) as u64));
-        }
+    for planned in &planned {
+        let _ = write!(out, "{}", planned.text());
     }
     for (node, streams) in nodes.iter().zip(&placed) {
         let _ = writeln!(out, "node {node}: {streams} streams");
@@ -68,25 +63,85 @@ pub(crate) async fn plan(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Fa
     Ok(ExitCode::Done)
 }
 
-/// The splits that a run would make; none for a file that can only be read from its beginning.
-fn splits(recipe: &Recipe, unit: &JobUnit) -> Result<Vec<Split>, Failure> {
-    let (Unit::File(file), Cutting::Records { path, dialect }) = (&unit.unit, &unit.cutting) else {
-        return Ok(Vec::new());
-    };
-    let fingerprint =
-        source::fingerprint(file).map_err(|error| Failure::Load(crate::feed::Error::Source(error).into()))?;
+/// A source with its splits.
+struct Planned<'a> {
+    source: &'a str,
+    into: &'a str,
+    splits: Vec<Shown>,
+}
+
+/// A split, in words and as JSON.
+struct Shown {
+    words: String,
+    json: serde_json::Value,
+}
+
+impl Planned<'_> {
+    fn text(&self) -> String {
+        let Planned { source, into, splits } = self;
+        let count = match splits.len() {
+            0 => "one split, read from its beginning".into(),
+            1 => "1 split".into(),
+            more => format!("{} splits", grouped(more as u64)),
+        };
+        let mut text = format!("{source} -> {into}: {count}\n");
+        for split in splits.iter().take(SHOWN) {
+            text += &format!("  {}\n", split.words);
+        }
+        if splits.len() > SHOWN {
+            text += &format!("  … and {} more\n", grouped((splits.len() - SHOWN) as u64));
+        }
+        text
+    }
+}
+
+/// The splits that a run would make, in its order; none for a file that can only be read from its beginning.
+async fn splits(recipe: &Recipe, unit: &JobUnit) -> Result<Vec<Shown>, Failure> {
     let wanted = recipe.run.split_bytes.map(|size| size.0);
-    let split_bytes = wanted.unwrap_or_else(|| split_bytes(fingerprint.size, recipe.run.streams as usize));
-    let cut = Cut { dialect: *dialect, split_bytes, from: unit.body.clone() };
-    let mut splits = Vec::new();
-    let found = |found: Found| -> Result<bool, io::Error> {
-        splits.extend(found.splits);
-        Ok(true)
-    };
-    let scanned = tile(path, cut, found);
-    let scan = |error| crate::feed::Error::Scan { file: file.key.clone(), error };
-    scanned.map_err(|error| Failure::Load(scan(error).into()))?;
-    Ok(splits)
+    match (&unit.unit, &unit.cutting) {
+        (Unit::File(file, _), Cutting::Records { path, dialect }) => {
+            let fingerprint = source::fingerprint(file)
+                .map_err(|error| Failure::Load(crate::feed::Error::Source(error).into()))?;
+            let split_bytes =
+                wanted.unwrap_or_else(|| split_bytes(fingerprint.size, recipe.run.streams as usize));
+            let cut = Cut { dialect: *dialect, split_bytes, from: unit.body.clone() };
+            let mut splits = Vec::new();
+            let found = |found: Found| -> Result<bool, io::Error> {
+                splits.extend(found.splits.iter().map(of_file));
+                Ok(true)
+            };
+            let scan = |error| crate::feed::Error::Scan { file: file.key.clone(), error };
+            tile(path, cut, found).map_err(|error| Failure::Load(scan(error).into()))?;
+            Ok(splits)
+        }
+        (_, Cutting::Ring(table)) => {
+            let ring = table.ring().await;
+            let split_bytes = wanted.unwrap_or(TABLE_SPLIT_BYTES);
+            let splits = tile_known(table, &ring, split_bytes, recipe.run.streams as usize);
+            let order = largest_first(&splits);
+            Ok(order.into_iter().filter_map(|at| splits.get(at)).map(|split| of_ring(split, &ring)).collect())
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn of_file(split: &Split) -> Shown {
+    let (start, end) = (&split.start, &split.end);
+    let bytes = size(end.byte() - start.byte());
+    Shown {
+        words: format!("from byte {}, line {}: {bytes}", grouped(start.byte()), grouped(start.line())),
+        json: json!({"byte": start.byte(), "line": start.line(), "end": end.byte()}),
+    }
+}
+
+fn of_ring(split: &TokenSplit, ring: &Ring) -> Shown {
+    let owners = split.owners.and_then(|set| ring.owners.get(set.0 as usize));
+    let bytes = split.bytes.map_or("size unknown".into(), |bytes| format!("about {}", size(bytes)));
+    let nodes = owners.map_or("several owners".into(), |owners| format!("owned by {}", owners.join(", ")));
+    Shown {
+        words: format!("behind token {} up to {}: {bytes}, {nodes}", split.start, split.end),
+        json: json!({"token": split.start, "end": split.end, "bytes": split.bytes, "owners": owners}),
+    }
 }
 
 fn placed(streams: usize, nodes: usize) -> Vec<usize> {
@@ -97,21 +152,12 @@ fn placed(streams: usize, nodes: usize) -> Vec<usize> {
     placement.streams().collect()
 }
 
-fn in_words(splits: &[Split]) -> String {
-    match splits.len() {
-        0 => "one split, read from its beginning".into(),
-        1 => "1 split".into(),
-        more => format!("{} splits", grouped(more as u64)),
-    }
-}
-
-fn print_json(files: &[(&Job, &JobUnit, Vec<Split>)], nodes: &[String], placed: &[usize]) {
-    let split = |split: &Split| json!({"byte": split.start.byte(), "line": split.start.line(), "end": split.end.byte()});
-    let files: Vec<_> = files
+fn print_json(planned: &[Planned<'_>], nodes: &[String], placed: &[usize]) {
+    let sources: Vec<_> = planned
         .iter()
-        .map(|(job, file, splits)| {
-            let splits: Vec<_> = splits.iter().map(split).collect();
-            json!({"file": file.unit.key(), "into": job.into, "splits": splits})
+        .map(|Planned { source, into, splits }| {
+            let splits: Vec<_> = splits.iter().map(|split| &split.json).collect();
+            json!({"file": source, "into": into, "splits": splits})
         })
         .collect();
     let nodes: Vec<_> = nodes
@@ -119,5 +165,5 @@ fn print_json(files: &[(&Job, &JobUnit, Vec<Split>)], nodes: &[String], placed: 
         .zip(placed)
         .map(|(address, streams)| json!({"address": address, "streams": streams}))
         .collect();
-    let _ = writeln!(io::stdout(), "{}", json!({"files": files, "nodes": nodes}));
+    let _ = writeln!(io::stdout(), "{}", json!({"files": sources, "nodes": nodes}));
 }

@@ -3,6 +3,7 @@
 //! Must not know: what is done with it then.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::RecipeArgs;
@@ -10,7 +11,9 @@ use crate::copy::postgres::environment::Environment;
 use crate::copy::postgres::table::Table;
 use crate::failure::Failure;
 use crate::job::{self, Job, Problem};
-use crate::recipe::{Flags, Recipe, Target};
+use crate::recipe::{Flags, Recipe, Source, Target};
+use crate::source;
+use crate::source::cassandra::Cluster;
 use crate::target::Connected;
 use crate::transform::Engine;
 
@@ -49,10 +52,7 @@ impl Prepared {
 
     /// Makes the tables ready while the target is connected to, and matches both.
     pub(crate) async fn find(&self) -> Result<Found, Failure> {
-        let (recipe, engine) = (self.recipe.clone(), self.engine.clone());
-        let jobs = tokio::task::spawn_blocking(move || {
-            (0..recipe.tables.len()).map(|index| job::prepare(&recipe, index, &engine)).collect::<Vec<_>>()
-        });
+        let jobs = self.jobs();
         let connected = async {
             match &self.recipe.target {
                 Target::Postgres(settings) => {
@@ -62,10 +62,8 @@ impl Prepared {
             }
         };
         let (jobs, connected) = tokio::join!(jobs, connected);
-        let jobs =
-            jobs.map_err(|panic| Failure::Internal(format!("a table's preparation ended: {panic}")))?;
         let (mut ready, mut problems) = (Vec::new(), Vec::new());
-        for job in jobs {
+        for job in jobs? {
             match job {
                 Ok(job) => ready.push(Some(job)),
                 Err(problem) => {
@@ -87,6 +85,27 @@ impl Prepared {
             None => None,
         };
         Ok(Found { jobs: ready.into_iter().flatten().collect(), database, problems })
+    }
+
+    /// Each table made ready, or what is wrong with it; a cluster that does not answer is one problem.
+    async fn jobs(&self) -> Result<Vec<Result<Job, Problem>>, Failure> {
+        let cluster = match &self.recipe.source {
+            Source::Csv(_) => None,
+            Source::Cassandra(settings) => match Cluster::open(settings).await {
+                Ok(cluster) => Some(Arc::new(cluster)),
+                Err(error) => {
+                    let kind = source::Error::from(error).into();
+                    return Ok(vec![Err(Problem { key: "source.cassandra".into(), kind })]);
+                }
+            },
+        };
+        let (recipe, engine) = (self.recipe.clone(), self.engine.clone());
+        let prepare = move || {
+            let tables = 0..recipe.tables.len();
+            tables.map(|index| job::prepare(&recipe, index, &engine, cluster.as_ref())).collect::<Vec<_>>()
+        };
+        let prepared = tokio::task::spawn_blocking(prepare).await;
+        prepared.map_err(|panic| Failure::Internal(format!("a table's preparation ended: {panic}")))
     }
 
     /// The problems as a failure, with their lines in the recipe.

@@ -168,7 +168,7 @@ async fn write(
 ) -> Result<Fate, Error> {
     let mut on_commit = |chunk: &Committed| count(&shared.live, 0, chunk);
     let (messages, mut receiver) = mpsc::channel(1);
-    let answer = order(shared, worker, task, task.key.start.clone(), messages);
+    let answer = order(shared, worker, task, (task.key.start.clone(), 0), messages);
     shared.live.stream(0, true);
     let loaded = destination.load(&task.key, &mut receiver, &mut on_commit).await;
     shared.live.stream(0, false);
@@ -201,7 +201,7 @@ async fn copy(
         count(&shared.live, node, chunk);
     };
     let (messages, mut receiver) = mpsc::channel(1);
-    let answer = order(shared, worker, task, claimed.position.clone(), messages);
+    let answer = order(shared, worker, task, (claimed.position.clone(), claimed.counts.read), messages);
     let loaded = session.load(&claimed, &mut receiver, &mut on_commit).await;
     drop(receiver);
     let fate = fate(task, answer, loaded).await?;
@@ -213,16 +213,16 @@ async fn copy(
 
 type Answer = oneshot::Receiver<Result<Ended, pipeline::Error>>;
 
-/// Has the worker walk the split from `from` on.
+/// Has the worker walk the split from `from` on; `read` rows are behind it.
 fn order(
     shared: &Shared,
     worker: &Worker,
     task: &Task,
-    from: Position,
+    (from, read): (Position, u64),
     messages: mpsc::Sender<Message>,
 ) -> Answer {
     let (ended, answer) = oneshot::channel();
-    let piece = Piece { unit: task.unit.clone(), from, end: task.end.clone() };
+    let piece = Piece { unit: task.unit.clone(), from, end: task.end.clone(), read };
     worker.walk(Order { path: Arc::clone(&shared.paths[task.table]), piece, messages, ended });
     answer
 }

@@ -55,4 +55,4 @@ pub use describe::{Described, MAX_COLUMNS, describe};
 pub use error::Error;
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use input::{Compression, Input, SourceFile, inputs};
-pub use unit::{Reader, Unit};
+pub use unit::{Extent, Reader, Unit};

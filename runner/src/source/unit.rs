@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::csv::Settings;
 use super::reader::Reader as FileReader;
-use super::{Error, SourceFile};
+use super::{Error, SourceFile, cassandra, csv};
 use crate::batch::Batch;
 use crate::memory::Memory;
 use crate::position::Position;
@@ -13,40 +12,67 @@ use crate::schema::Field;
 /// A file, or a table of a cluster: the ledger calls it a source.
 #[derive(Clone, Debug)]
 pub enum Unit {
-    /// A file.
-    File(Arc<SourceFile>),
+    /// A file, and how it is written.
+    File(Arc<SourceFile>, Arc<csv::Settings>),
+    /// A table.
+    Table(Arc<cassandra::Table>),
 }
 
 impl Unit {
     /// What it is known by in ledger and messages.
     pub fn key(&self) -> &str {
         match self {
-            Unit::File(file) => &file.key,
+            Unit::File(file, _) => &file.key,
+            Unit::Table(table) => table.key(),
         }
     }
+}
+
+/// What is read of a [`Unit`].
+#[derive(Clone, Copy, Debug)]
+pub struct Extent<'a> {
+    /// Where to begin.
+    pub from: &'a Position,
+    /// Where the next split starts; `None`: at the end of the source.
+    pub end: Option<&'a Position>,
+    /// Rows of the split that were read before.
+    pub read: u64,
 }
 
 /// Reads one split, batch by batch.
 pub enum Reader {
     /// Of a file.
     File(Box<FileReader>),
+    /// Of a table.
+    Table(Box<cassandra::Reader>),
 }
 
 impl Reader {
-    /// Opens the split of `unit` from a position on, up to the next split's start. `fields` are all its columns, of
-    /// which those at `wanted` are built, in that order.
+    /// Opens a part of `unit`. `fields` are all its columns, of which those at `wanted` are built, in that order.
     pub fn open(
         unit: &Unit,
-        csv: &Settings,
         (fields, wanted): (&[Field], &[usize]),
-        (from, end): (&Position, Option<&Position>),
+        extent: Extent<'_>,
         memory: &Memory,
     ) -> Result<Reader, Error> {
+        let Extent { from, end, read } = extent;
         match unit {
-            Unit::File(file) => {
+            Unit::File(file, settings) => {
                 let end = end.map(Position::byte);
-                let reader = FileReader::open(file, csv, fields, wanted, from.clone(), end, memory)?;
+                let reader = FileReader::open(file, settings, fields, wanted, from.clone(), end, memory)?;
                 Ok(Reader::File(Box::new(reader)))
+            }
+            Unit::Table(table) => {
+                let end = match end {
+                    None => i64::MAX,
+                    Some(Position::Token(token)) => *token,
+                    Some(_) => {
+                        return Err(Error::Internal("a split of a table ends in the middle of a token"));
+                    }
+                };
+                let rows_left = table.limit().map(|limit| limit.saturating_sub(read));
+                let reader = cassandra::Reader::open(table, wanted, (from, end), rows_left, memory)?;
+                Ok(Reader::Table(Box::new(reader)))
             }
         }
     }
@@ -56,6 +82,7 @@ impl Reader {
     pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, Error> {
         match self {
             Reader::File(reader) => reader.next_batch(max_rows),
+            Reader::Table(reader) => Ok(reader.next_batch(max_rows)?),
         }
     }
 }

@@ -75,7 +75,11 @@ impl Page {
     }
 
     /// One column of some rows.
-    pub(super) fn column(&self, column: usize, rows: std::ops::Range<usize>) -> impl Iterator<Item = Option<&[u8]>> + Clone {
+    pub(super) fn column(
+        &self,
+        column: usize,
+        rows: std::ops::Range<usize>,
+    ) -> impl Iterator<Item = Option<&[u8]>> + Clone {
         rows.map(move |row| self.cell(row, column))
     }
 

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{ArrayRef, BooleanArray};
 use arrow_select::filter::filter;
 
@@ -55,7 +57,7 @@ impl Reader {
         memory: &Memory,
     ) -> Result<Reader, Error> {
         let selection = Arc::new(table.select(wanted)?);
-        let columns = selection.wanted.iter().map(|wanted| Column::new(wanted.field.ty)).collect();
+        let columns = selection.wanted.iter().map(|wanted| Column::new(wanted.decoder.ty())).collect();
         Ok(Reader {
             pages: Pages::start(Arc::clone(table), Arc::clone(&selection), (from, end), rows_left)?,
             page: Page::empty(selection.width),
@@ -118,8 +120,11 @@ impl Reader {
             }));
         }
         self.table.cluster.count_empty_values(empties);
-        let built = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<ArrayRef>, _>>();
-        let mut columns = built.map_err(|_| Error::Internal("a column was built wrong"))?;
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for (column, wanted) in self.columns.iter_mut().zip(&self.selection.wanted) {
+            let built = column.finish().map_err(|_| Error::Internal("a column was built wrong"))?;
+            columns.push(if wanted.field.ty == wanted.decoder.ty() { built } else { as_timestamps(&built) });
+        }
         // The first reason of each row counts; one that is passed over is no reject.
         outs.sort_by_key(|out| (out.row, out.why.is_some()));
         outs.dedup_by_key(|out| out.row);
@@ -203,6 +208,11 @@ impl Reader {
         let (json, cut) = raw_json(&names, &types, &cells);
         Reject { position, stage: Stage::Read, code, reason, original: Original::Columns(json), cut }
     }
+}
+
+/// The time of writing is a `bigint` of microseconds since 1970, as our timestamps are.
+fn as_timestamps(micros: &ArrayRef) -> ArrayRef {
+    Arc::new(micros.as_primitive::<Int64Type>().reinterpret_cast::<TimestampMicrosecondType>())
 }
 
 /// The rows that stay, of each column.

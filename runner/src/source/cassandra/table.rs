@@ -1,7 +1,6 @@
 //! A table made ready to be read: its columns as fields of ours, and for a choice of them what is asked for and how
 //! its cells are understood. Must not know pages or positions.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,24 +12,10 @@ use super::cql_type::{CqlType, Native};
 use super::decode::Decoder;
 use super::describe::{Column, Description, Kind, describe};
 use super::name::TableName;
+use super::options::Options;
 use super::ring::{Ring, ring};
 use super::statement::{Order, Select, Selector, TableShape};
 use crate::schema::{Field, Scalar, Type};
-
-/// What a recipe says of one table besides its name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// A condition on columns that are not of the key.
-    pub filter: Option<String>,
-    /// Only rows with a token behind the first, up to the second.
-    pub token_range: Option<(i64, i64)>,
-    /// No more rows than this.
-    pub limit: Option<u64>,
-    /// New columns with the time at which another column was written.
-    pub writetime: BTreeMap<String, String>,
-    /// New columns with the seconds that another column has left to live.
-    pub ttl: BTreeMap<String, String>,
-}
 
 /// A table of a cluster.
 #[derive(Debug)]
@@ -256,7 +241,7 @@ fn extra(
     let of = column.to_owned();
     let (selector, ty, field) = match function {
         // Microseconds since 1970, as our timestamps are.
-        "writetime" => (Selector::Writetime(of), Native::BigInt, Scalar::Int64),
+        "writetime" => (Selector::Writetime(of), Native::BigInt, Scalar::Timestamp),
         _ => (Selector::Ttl(of), Native::Int, Scalar::Int32),
     };
     Ok(Extra { name: new.into(), selector, ty: CqlType::Native(ty), field: Type::of(field) })

@@ -1,6 +1,8 @@
 //! What the end-to-end tests share.
 
 pub mod bed;
+pub mod cassandra;
+pub mod cluster;
 pub mod customers;
 pub mod generate;
 pub mod harness;

@@ -10,3 +10,4 @@ pub mod postgres;
 pub mod proxy;
 pub mod random;
 pub mod server;
+pub mod transactions;

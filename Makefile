@@ -5,7 +5,7 @@ help:
 	@echo 'make demo   set up, start a PostgreSQL, load a month of flights, show the result'
 	@echo 'make test   set up and run every test'
 	@echo 'make bench  measure what docs/performance.md quotes'
-	@echo 'make stop   stop the PostgreSQL servers that demo and test started'
+	@echo 'make stop   stop the servers that demo and test started'
 
 demo:
 	@tests/demo.sh
@@ -19,3 +19,5 @@ bench:
 stop:
 	@tests/postgres.sh stop demo
 	@tests/postgres.sh stop test
+	@tests/cassandra.sh sweep
+	@tests/cassandra.sh stop test

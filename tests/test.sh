@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Every test, from nothing: installs what is missing, starts a PostgreSQL, builds modules from source, then
-# formatting, lints, unit, property and end-to-end tests, SDKs, docs, licences.
+# Every test, from nothing: installs what is missing, starts a PostgreSQL and a Cassandra, builds modules from
+# source, then formatting, lints, unit, property and end-to-end tests, SDKs, docs, licences.
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 
 need_rust; need_cc; need_postgres
 tests/postgres.sh start test
 eval "$(tests/postgres.sh env test)"
-trap 'tests/postgres.sh stop test' EXIT
+tests/cassandra.sh start test
+eval "$(tests/cassandra.sh env test)"
+trap 'tests/postgres.sh stop test; tests/cassandra.sh remove test; tests/cassandra.sh sweep' EXIT
 
 say "formatting"
 cargo fmt --all --check

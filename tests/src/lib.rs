@@ -1,10 +1,15 @@
 //! What the end-to-end tests share.
 
 pub mod bed;
+pub mod cassandra;
+pub mod cluster;
+pub mod cql_text;
 pub mod customers;
 pub mod generate;
 pub mod harness;
+pub mod json_text;
 pub mod postgres;
 pub mod proxy;
 pub mod random;
 pub mod server;
+pub mod transactions;

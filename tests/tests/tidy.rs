@@ -24,6 +24,7 @@ const FLOORS: [(u8, &[&str]); 5] = [
             "original",
             "text_form",
             "values",
+            "append",
         ],
     ),
     (1, &["source", "split", "transform", "encode", "copy"]),

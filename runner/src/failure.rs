@@ -100,7 +100,12 @@ fn of_problem(problem: &Problem) -> ExitCode {
 
 fn of_source(error: &source::Error) -> ExitCode {
     match error {
-        source::Error::Setting { .. } => ExitCode::Usage,
+        source::Error::Setting { .. }
+        | source::Error::Cassandra(
+            source::cassandra::Error::Setting { .. }
+            | source::cassandra::Error::Tls { .. }
+            | source::cassandra::Error::PasswordFile { .. },
+        ) => ExitCode::Usage,
         _ => ExitCode::Source,
     }
 }

@@ -14,7 +14,7 @@ use crate::loads::{Loads, loads};
 use crate::memory::Memory;
 use crate::pipeline::TablePath;
 use crate::position::Position;
-use crate::recipe::{Recipe, Table};
+use crate::recipe::{Recipe, Source, Table};
 use crate::recipe_lines::join;
 use crate::schema::Field;
 use crate::source::{self, Compression, Described, Input, SourceFile};
@@ -87,7 +87,7 @@ pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<
     shaping.extend(chain.identity().iter().map(|part| (part.step.clone(), part.content.clone())));
     let run = &recipe.run;
     let path = TablePath {
-        source: recipe.source.csv.clone(),
+        source: csv(recipe).cloned().map_err(|kind| Problem { key: key_of(&kind, index), kind })?,
         fields,
         chain,
         batch_rows: run.batch_rows as usize,
@@ -102,6 +102,14 @@ pub(crate) fn prepare(recipe: &Recipe, index: usize, engine: &Engine) -> Result<
         shaping,
         allow_unlogged: table.allow_unlogged,
     })
+}
+
+/// How the files are written.
+fn csv(recipe: &Recipe) -> Result<&source::csv::Settings, ProblemKind> {
+    match &recipe.source {
+        Source::Csv(csv) => Ok(csv),
+        Source::Cassandra(_) => Err(source::Error::Internal("a table of a cluster is none of files").into()),
+    }
 }
 
 /// What in the recipe a problem with the source of table `index` is about.
@@ -128,7 +136,7 @@ fn step_of(error: &transform::Error, steps: &[Step]) -> Option<usize> {
 
 /// All files of a table, which must have the same columns.
 fn describe(recipe: &Recipe, table: &Table) -> Result<(Vec<JobFile>, Vec<Field>), ProblemKind> {
-    let settings = &recipe.source.csv;
+    let settings = csv(recipe)?;
     let dialect = settings.dialect()?;
     let mut files: Vec<JobFile> = Vec::new();
     let mut fields: Option<Vec<Field>> = None;

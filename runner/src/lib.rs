@@ -50,6 +50,7 @@ mod recipe_run;
 mod recipe_secret;
 mod recipe_settings;
 mod recipe_shaping;
+mod recipe_source;
 mod recipe_steps;
 mod recipe_tables;
 #[cfg(test)]

@@ -10,16 +10,18 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use toml::de::{DeTable, DeValue};
 
-pub use crate::recipe_document::{Document, SourceKeys as Source, StepKeys, TableKeys, TargetKeys};
+pub use crate::recipe_document::{Document, SourceKeys, StepKeys, TableKeys, TargetKeys};
 use crate::recipe_error::{Diagnosis, MAX_RECIPE_BYTES};
 pub use crate::recipe_error::{Error, Origin, Problem};
-use crate::recipe_keys::{self, Keys, NO_PASSWORD};
+use crate::recipe_keys::{self, Keys, NO_PASSWORD, NO_SOURCE_PASSWORD};
 use crate::recipe_layers;
 use crate::recipe_lines::Index;
 pub use crate::recipe_lines::{Lines, Place};
 pub use crate::recipe_run::{MaxRejects, RunSettings};
 use crate::recipe_secret::has_password;
 use crate::recipe_settings::Settings;
+pub use crate::recipe_source::Source;
+use crate::recipe_source::{check_tables, source};
 use crate::recipe_steps::{modules, text};
 pub use crate::recipe_tables::Table;
 use crate::recipe_tables::{check_into, tables};
@@ -34,7 +36,7 @@ pub struct Recipe {
     pub file: Option<PathBuf>,
     /// The folder that relative paths start from.
     pub base: PathBuf,
-    /// How the source is written.
+    /// What the rows are read from.
     pub source: Source,
     /// Where the rows go.
     pub target: Target,
@@ -152,16 +154,18 @@ impl Recipe {
         }
         let into = into.unwrap_or_default();
         diagnosis.set.insert("tables".into(), Origin::Flag("--into".into()));
+        diagnosis.set.insert("tables[0].from".into(), Origin::Flag("--from".into()));
         check_into(&mut diagnosis, "tables", &into);
         let name = flags.name.clone().unwrap_or_else(|| name_of(&into, &from, &flags.folder));
         let table = Table {
             from,
             into,
             types: Default::default(),
+            cassandra: Default::default(),
             transforms: modules(&flags.transforms, &flags.folder),
             allow_unlogged: false,
         };
-        let said = Said { name: Some(name), file: None, base: &flags.folder, tables: vec![table] };
+        let said = Said { name: Some(name), file: None, base: &flags.folder, tables: vec![(0, table)] };
         join(diagnosis, &keys, vec![environment], flags, said)
     }
 
@@ -177,7 +181,8 @@ struct Said<'a> {
     name: Option<String>,
     file: Option<&'a Path>,
     base: &'a Path,
-    tables: Vec<Table>,
+    /// With their places in the recipe.
+    tables: Vec<(usize, Table)>,
 }
 
 /// Lays the flags over the other layers, and reads every section.
@@ -198,7 +203,8 @@ fn join(
     let flags_layer = recipe_layers::of_flags(&mut diagnosis, keys, &set.collect::<Vec<_>>());
     layers.push(flags_layer);
     let settings = Settings::join(&mut diagnosis, layers);
-    let source = Source { csv: settings.section(&mut diagnosis, "source.csv") };
+    let source = source(&mut diagnosis, &settings, said.base);
+    check_tables(&mut diagnosis, &source, &said.tables);
     let transform = settings.section(&mut diagnosis, "transform");
     let run: RunSettings = settings.section(&mut diagnosis, "run");
     run.check(&mut diagnosis);
@@ -206,7 +212,8 @@ fn join(
     let target = target(&mut diagnosis, &settings, said.base, &name);
     let (file, base) = (said.file.map(Path::to_path_buf), said.base.to_path_buf());
     let lines = Lines::default();
-    let recipe = Recipe { name, file, base, source, target, transform, run, tables: said.tables, lines };
+    let tables = said.tables.into_iter().map(|(_, table)| table).collect();
+    let recipe = Recipe { name, file, base, source, target, transform, run, tables, lines };
     let lines = diagnosis.verdict()?;
     Ok(Recipe { lines, ..recipe })
 }
@@ -241,7 +248,12 @@ fn check_name(diagnosis: &mut Diagnosis, name: &str) {
 }
 
 /// Flags about tables: `--transform` replaces the chain of a recipe's one table, the others need no recipe.
-fn override_chain(diagnosis: &mut Diagnosis, tables: &mut [Table], root: &DeTable<'_>, flags: &Flags) {
+fn override_chain(
+    diagnosis: &mut Diagnosis,
+    tables: &mut [(usize, Table)],
+    root: &DeTable<'_>,
+    flags: &Flags,
+) {
     for (flag, value) in [("--from", &flags.from), ("--into", &flags.into)] {
         if value.is_some() {
             let what = "is for a run without a recipe: tables come from the recipe's file only";
@@ -256,7 +268,7 @@ fn override_chain(diagnosis: &mut Diagnosis, tables: &mut [Table], root: &DeTabl
         _ => 0,
     };
     match tables {
-        [table] if count == 1 => table.transforms = modules(&flags.transforms, &flags.folder),
+        [(_, table)] if count == 1 => table.transforms = modules(&flags.transforms, &flags.folder),
         _ if count == 1 => {}
         _ => {
             let what = format!("replaces the chain of a recipe's one table, and this recipe has {count}");
@@ -270,6 +282,8 @@ fn to(diagnosis: &mut Diagnosis, flags: &Flags) -> Option<(String, String, Strin
     for (flag, key, value) in &flags.set {
         if key.starts_with("target.") && (key.ends_with(".password") || has_password(value)) {
             diagnosis.wrong_at(Origin::Flag(flag.clone()), key, NO_PASSWORD);
+        } else if key == "source.cassandra.password" {
+            diagnosis.wrong_at(Origin::Flag(flag.clone()), key, NO_SOURCE_PASSWORD);
         }
     }
     let to = flags.to.as_deref()?;

@@ -21,7 +21,7 @@ pub struct Document {
     /// digits, `-`, `_` and `.`, at most 100 bytes.
     #[schemars(length(min = 1, max = 100), pattern("^[A-Za-z0-9._-]+$"), example = &"flights")]
     pub name: String,
-    /// What the rows are read from.
+    /// What the rows are read from: one of the two. Without any, CSV files as they usually are.
     #[serde(default)]
     pub source: SourceKeys,
     /// Where the rows go: one of the two. Without any, files in `etl-out/NAME` beside the recipe.
@@ -39,11 +39,13 @@ pub struct Document {
 }
 
 /// What the rows are read from.
-#[derive(Clone, Debug, Default, JsonSchema)]
+#[derive(Default, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SourceKeys {
     /// How the CSV files are written.
     pub csv: source::csv::Settings,
+    /// A cluster of Apache Cassandra or ScyllaDB instead of files, and how much of it a run may take.
+    pub cassandra: source::cassandra::Settings,
 }
 
 /// Where the rows go.
@@ -61,19 +63,41 @@ pub struct TargetKeys {
 #[schemars(deny_unknown_fields)]
 pub struct TableKeys {
     /// The file or files with its rows: a path or a glob, relative to the recipe's folder, or `-` for standard
-    /// input.
+    /// input. With `[source.cassandra]` the table, `keyspace.table`: as in CQL, a name is folded to lower case
+    /// unless it is in quotes, `"Bank"."Transactions"`.
     #[schemars(length(min = 1), example = &"data/flights-*.csv")]
     pub from: String,
     /// The target table, with its schema: `public.flights`. For the files target, the name of the folder.
     #[schemars(length(min = 1), example = &"public.flights")]
     pub into: String,
-    /// Types of columns, where they are to be more than text: a column that is not named here stays text, which
+    /// Types of columns of CSV files, where they are to be more than text: a column that is not named here stays text, which
     /// loads into a column of any type (the server parses it). `boolean`, `int16`, `int32`, `int64`, `float32`,
     /// `float64`, `numeric`, `text`, `bytes`, `uuid`, `date`, `time`, `timestamp`, `interval`, `inet`, `json`; with
     /// `[]` behind it, a list of such values.
     #[serde(default)]
     #[schemars(schema_with = "types_of_columns", example = one("year", "int32"))]
     pub types: BTreeMap<String, String>,
+    /// Only with `[source.cassandra]`: a condition on columns that are not of the primary key, in CQL; only rows for
+    /// which it holds are read. The cluster must look at all others too (`ALLOW FILTERING`, which is added).
+    #[schemars(length(min = 1), example = &"amount > 0 AND currency = 'EUR'")]
+    pub r#where: Option<String>,
+    /// Only with `[source.cassandra]`, for trials: only rows whose token is behind the first number, up to the
+    /// second. All tokens are -9223372036854775808 to 9223372036854775807.
+    #[schemars(with = "Option<[i64; 2]>", example = [0_i64, 1_000_000_000_000_000_i64])]
+    pub token_range: Option<(i64, i64)>,
+    /// Only with `[source.cassandra]`, for trials: no more rows than this, whichever come first.
+    #[schemars(range(min = 1), example = 1000)]
+    pub limit: Option<u64>,
+    /// Only with `[source.cassandra]`: new columns with the time at which another column was written,
+    /// `new = "column"`, as `timestamp`. A column of the primary key and most collections have none.
+    #[serde(default)]
+    #[schemars(example = one("amount_written", "amount"))]
+    pub writetime: BTreeMap<String, String>,
+    /// Only with `[source.cassandra]`: new columns with the seconds that another column has left to live,
+    /// `new = "column"`, NULL where it lives for ever.
+    #[serde(default)]
+    #[schemars(example = one("amount_ttl", "amount"))]
+    pub ttl: BTreeMap<String, String>,
     /// What happens to each row, in this order. Each step is one of `drop`, `rename`, `constant` or `module`.
     pub transforms: Option<Vec<StepKeys>>,
     /// Loads an UNLOGGED table although it loses its rows when the server crashes; the ledger is then UNLOGGED

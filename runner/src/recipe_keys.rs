@@ -132,13 +132,18 @@ fn check_sections(
 
 /// What `key` was probably meant to be: a key of this section, the same key of another one, or any of these.
 fn advice(keys: &Keys, section: Section<'_>, at: &str, key: &str) -> String {
-    if nearest(key, section.keys()).is_none()
-        && let Some(home) = home(keys.root(), "", key)
-    {
-        return format!(": `{key}` belongs into `{home}`");
-    }
     if at == "target.postgres" && key == "password" {
         return format!(": {NO_PASSWORD}");
+    }
+    // A user or a port of the target is none of the source, nor the other way round.
+    let other_end = |home: &String| {
+        let ends = |one, other| at.starts_with(one) && home.starts_with(other);
+        ends("source", "[target") || ends("target", "[source")
+    };
+    if nearest(key, section.keys()).is_none()
+        && let Some(home) = home(keys.root(), "", key).filter(|home| !other_end(home))
+    {
+        return format!(": `{key}` belongs into `{home}`");
     }
     suggestion(key, section.keys())
 }
@@ -156,10 +161,18 @@ fn home(section: Section<'_>, at: &str, key: &str) -> Option<String> {
     })
 }
 
-/// What to do with a password instead.
+/// What to do with a password of the source instead.
+pub(crate) const NO_SOURCE_PASSWORD: &str = "a password does not belong here: use ETL_SOURCE__CASSANDRA__PASSWORD in the environment, or `password_file`";
+
+/// What to do with a password of the target instead.
 pub(crate) const NO_PASSWORD: &str = "a password does not belong here: use PGPASSWORD, .pgpass or ETL_TARGET__POSTGRES__URL in the environment";
 
 fn check_secrets(diagnosis: &mut Diagnosis, root: &DeTable<'_>) {
+    let cassandra = root.get("source").and_then(|source| source.get_ref().get("cassandra"));
+    if cassandra.and_then(|section| section.get_ref().get("password")).is_some() {
+        let path = "source.cassandra.password";
+        diagnosis.wrong_at(diagnosis.in_file(path), path, NO_SOURCE_PASSWORD);
+    }
     let postgres = root.get("target").and_then(|target| target.get_ref().get("postgres"));
     let Some(DeValue::Table(postgres)) = postgres.map(|value| value.get_ref()) else { return };
     for (key, value) in postgres {
@@ -264,5 +277,16 @@ mod tests {
             assert!(problems[0].starts_with("r.toml:2:1: `target.postgres."), "{problems:?}");
             assert!(problems[0].contains("PGPASSWORD") && !problems[0].contains("secret"), "{problems:?}");
         }
+        let problems = problems("[source.cassandra]\npassword = 'secret'\n");
+        assert!(
+            problems[0].starts_with("r.toml:2:1: `source.cassandra.password`: a password does not belong")
+        );
+        assert!(problems.len() == 1 && !problems[0].contains("secret"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_key_of_one_end_is_not_sent_to_the_other() {
+        let problems = problems("[target.postgres]\ndatacenter = 'x'\n");
+        assert!(problems[0].contains("unknown key: use one of"), "{problems:?}");
     }
 }

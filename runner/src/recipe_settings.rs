@@ -48,6 +48,13 @@ impl Settings {
         self.0.contains(path)
     }
 
+    /// Whether any layer has a word on the section `path`, be it only its heading, but not on its key `except` alone.
+    pub(crate) fn has_more_than(&self, path: &str, except: &str) -> bool {
+        let section = self.0.find_value(path);
+        let only = |section: &Value| section.as_dict().is_some_and(|keys| keys.keys().eq([except]));
+        section.is_ok_and(|section| !only(&section))
+    }
+
     /// The settings at `path`: the defaults, where nobody says anything or something wrong.
     pub(crate) fn section<T: DeserializeOwned + Default>(&self, diagnosis: &mut Diagnosis, path: &str) -> T {
         let Ok(mut value) = self.0.find_value(path) else { return T::default() };

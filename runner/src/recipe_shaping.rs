@@ -7,20 +7,61 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::recipe::{Recipe, Table};
+use crate::recipe::{Recipe, Source, Table};
+use crate::source::cassandra;
 use crate::transform::{Constant, Step};
 
 /// Keys of `[transform]` that decide when a module is stopped and what it may log, but never a row. A key that is
 /// not here counts: a refusal too many is better than other rows in the same table.
 const NO_SHAPE: [&str; 6] = ["memory", "call_timeout", "stack", "table_elements", "log_lines", "cache"];
 
+/// Keys of `[source.cassandra]` that decide who is asked and how fast, but never which rows there are.
+const NO_SHAPE_OF_CASSANDRA: [&str; 16] = [
+    "hosts",
+    "port",
+    "datacenter",
+    "allow_remote",
+    "user",
+    "password_file",
+    "tls",
+    "ca",
+    "certificate",
+    "key",
+    "consistency",
+    "connect_timeout",
+    "request_timeout",
+    "address_map",
+    "max_rows_per_second",
+    "max_bytes_per_second",
+];
+
 /// See [`Recipe::shaping`].
 pub(crate) fn shaping(recipe: &Recipe, table: &Table) -> Vec<(String, String)> {
-    let mut parts = different("source.csv", &recipe.source.csv, &Default::default(), &[]);
+    let mut parts = match &recipe.source {
+        Source::Csv(csv) => different("source.csv", csv, &Default::default(), &[]),
+        Source::Cassandra(settings) => {
+            different("source.cassandra", &**settings, &Default::default(), &NO_SHAPE_OF_CASSANDRA)
+        }
+    };
     parts.extend(different("transform", &recipe.transform, &Default::default(), &NO_SHAPE));
     parts.extend(table.types.iter().map(|(column, ty)| (format!("types.{column}"), ty.to_string())));
+    parts.extend(of_options(&table.cassandra));
     let steps = table.transforms.iter().enumerate();
     parts.extend(steps.map(|(at, step)| (format!("transforms[{at}]"), step_in_words(step))));
+    parts
+}
+
+/// Which rows of a cluster's table are read, and what besides its columns.
+fn of_options(options: &cassandra::Options) -> Vec<(String, String)> {
+    let cassandra::Options { filter, token_range, limit, writetime, ttl } = options;
+    let mut parts: Vec<(String, String)> = Vec::new();
+    parts.extend(filter.iter().map(|filter| ("where".into(), Value::from(filter.as_str()).to_string())));
+    parts.extend(token_range.iter().map(|(from, to)| ("token_range".into(), format!("[{from}, {to}]"))));
+    parts.extend(limit.iter().map(|limit| ("limit".into(), limit.to_string())));
+    for (key, columns) in [("writetime", writetime), ("ttl", ttl)] {
+        let text = |column: &String| Value::from(column.as_str()).to_string();
+        parts.extend(columns.iter().map(|(new, column)| (format!("{key}.{new}"), text(column))));
+    }
     parts
 }
 
@@ -94,6 +135,30 @@ fn constant(value: &Constant) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_cluster_only_what_decides_on_rows_shapes_them() {
+        let text = "name = 'n'\n[source.cassandra]\nhosts = ['a']\nport = 1\ndatacenter = 'd'\nallow_remote = true\n\
+                    user = 'u'\npassword_file = 'p'\ntls = 'verify-full'\nca = 'c'\ncertificate = 'e'\nkey = 'k'\n\
+                    consistency = 'ONE'\nconnect_timeout = '1 s'\nrequest_timeout = '1 s'\n\
+                    address_map = { '1.1.1.1:1' = '2.2.2.2:2' }\nmax_rows_per_second = 1\n\
+                    max_bytes_per_second = '1 MiB'\nstatic_only = 'skip'\n[[tables]]\nfrom = 'ks.t'\ninto = 't'\n\
+                    where = 'a > 1'\ntoken_range = [-1, 1]\nlimit = 5\nttl = { b = 'a' }\nwritetime = { c = 'a' }\n";
+        let environment = [("ETL_SOURCE__CASSANDRA__PASSWORD".into(), "hush".into())];
+        let flags = crate::recipe::Flags::default();
+        let recipe =
+            Recipe::parse(text.as_bytes(), "r".as_ref(), "/r".as_ref(), environment, &flags).unwrap();
+        let expected = [
+            ("source.cassandra.static_only", "\"skip\""),
+            ("where", "\"a > 1\""),
+            ("token_range", "[-1, 1]"),
+            ("limit", "5"),
+            ("writetime.c", "\"a\""),
+            ("ttl.b", "\"a\""),
+        ];
+        let expected = expected.map(|(part, value)| (part.into(), value.into()));
+        assert_eq!(shaping(&recipe, &recipe.tables[0]), expected);
+    }
 
     #[test]
     fn neither_a_modules_path_nor_the_order_of_its_options_shapes_rows() {

@@ -12,6 +12,7 @@ use crate::recipe_keys::kind;
 use crate::recipe_lines::join;
 use crate::recipe_steps::{entries, step, text};
 use crate::schema::{Scalar, Type};
+use crate::source::cassandra;
 use crate::transform::Step;
 
 /// One table: where its rows come from, what happens to them, where they go.
@@ -23,6 +24,8 @@ pub struct Table {
     pub into: String,
     /// Columns that are more than text.
     pub types: BTreeMap<String, Type>,
+    /// What is said of a cluster's table; nothing with another source.
+    pub cassandra: cassandra::Options,
     /// The chain. Modules' paths are absolute, or relative to the working directory.
     pub transforms: Vec<Step>,
     /// Whether the target may be an UNLOGGED table.
@@ -34,8 +37,8 @@ const MAX_TABLES: usize = 1000;
 /// The longest name of a table, in bytes: two quoted names of 63 bytes, at most.
 const MAX_INTO_BYTES: usize = 260;
 
-/// All tables. One that is not right is left out and told of.
-pub(crate) fn tables(diagnosis: &mut Diagnosis, root: &DeTable<'_>, base: &Path) -> Vec<Table> {
+/// All tables with their places. One that is not right is left out and told of.
+pub(crate) fn tables(diagnosis: &mut Diagnosis, root: &DeTable<'_>, base: &Path) -> Vec<(usize, Table)> {
     let Some(value) = root.get("tables") else {
         diagnosis.wrong("tables", "there is no table: add [[tables]] with `from` and `into`");
         return Vec::new();
@@ -59,7 +62,7 @@ pub(crate) fn tables(diagnosis: &mut Diagnosis, root: &DeTable<'_>, base: &Path)
             );
             diagnosis.wrong(&join(&path, "into"), what);
         }
-        tables.push(table);
+        tables.push((at, table));
     }
     tables
 }
@@ -71,6 +74,7 @@ fn table(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str, base: &Path
         check_into(diagnosis, &join(path, "into"), into);
     }
     let types = table.get("types").map(|value| types(diagnosis, value.get_ref(), &join(path, "types")));
+    let cassandra = options(diagnosis, table, path);
     let steps = table.get("transforms").map(|value| {
         let path = join(path, "transforms");
         let DeValue::Array(items) = value.get_ref() else { return Vec::new() };
@@ -93,6 +97,7 @@ fn table(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str, base: &Path
         from: from?,
         into: into?,
         types: types.unwrap_or_default(),
+        cassandra,
         transforms: steps.unwrap_or_default(),
         allow_unlogged: unlogged.unwrap_or_default(),
     })
@@ -113,6 +118,49 @@ fn required(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str, key: &st
         return None;
     };
     text(diagnosis, value.get_ref(), &join(path, key))
+}
+
+/// What goes with a cluster as the source.
+fn options(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str) -> cassandra::Options {
+    let value = |key: &str| Some((table.get(key)?.get_ref(), join(path, key)));
+    let mut columns = |key| {
+        let Some((value, path)) = value(key) else { return BTreeMap::new() };
+        let mut columns = BTreeMap::new();
+        for (new, column) in entries(diagnosis, value, &path) {
+            let column = text(diagnosis, column.get_ref(), &join(&path, new.get_ref()));
+            columns.extend(column.map(|column| (new.get_ref().to_string(), column)));
+        }
+        columns
+    };
+    let (writetime, ttl) = (columns("writetime"), columns("ttl"));
+    let filter = value("where").and_then(|(value, path)| text(diagnosis, value, &path));
+    let limit = value("limit").and_then(|(value, path)| {
+        let rows = whole(value).and_then(|rows| u64::try_from(rows).ok()).filter(|rows| *rows > 0);
+        if rows.is_none() {
+            diagnosis.wrong(&path, "must be a whole number of rows, 1 or more");
+        }
+        rows
+    });
+    let token_range = value("token_range").and_then(|(value, path)| {
+        let range = match value {
+            DeValue::Array(ends) => match &ends[..] {
+                [from, to] => whole(from.get_ref()).zip(whole(to.get_ref())).filter(|(from, to)| from < to),
+                _ => None,
+            },
+            _ => None,
+        };
+        if range.is_none() {
+            diagnosis
+                .wrong(&path, "must be two whole numbers, the first smaller, e.g. [0, 1000000000000000]");
+        }
+        range
+    });
+    cassandra::Options { filter, token_range, limit, writetime, ttl }
+}
+
+fn whole(value: &DeValue<'_>) -> Option<i64> {
+    let DeValue::Integer(number) = value else { return None };
+    i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
 fn types(diagnosis: &mut Diagnosis, value: &DeValue<'_>, path: &str) -> BTreeMap<String, Type> {
@@ -161,7 +209,7 @@ mod tests {
     use crate::recipe_lines::Lines;
     use crate::schema::Type;
 
-    fn read(text: &str) -> (Vec<Table>, Vec<String>) {
+    fn read(text: &str) -> (Vec<(usize, Table)>, Vec<String>) {
         let root = DeTable::parse(text).unwrap();
         let mut diagnosis = Diagnosis::new(Some("r.toml".as_ref()));
         diagnosis.lines = Lines::of(text, root.get_ref());
@@ -206,13 +254,32 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_with_a_cluster_is_checked_for_its_form() {
+        let lowest = "token_range = [-9223372036854775808, 9223372036854775807]";
+        assert_eq!(problems(lowest), Vec::<String>::new());
+        for (line, what) in [
+            ("where = ''", "`tables[0].where`: must not be empty"),
+            ("token_range = [1]", "`tables[0].token_range`: must be two whole numbers"),
+            ("token_range = [1, 1]", "`tables[0].token_range`: must be two whole numbers, the first smaller"),
+            ("token_range = [1, 9223372036854775808]", "`tables[0].token_range`: must be two"),
+            ("limit = 0", "`tables[0].limit`: must be a whole number of rows, 1 or more"),
+            ("limit = '5'", "`tables[0].limit`: must be a whole number"),
+            ("writetime = ['a']", "`tables[0].writetime`: must be a table"),
+            ("ttl = { a = 5 }", "`tables[0].ttl.a`: must be text"),
+        ] {
+            let problems = problems(line);
+            assert!(problems.len() == 1 && problems[0].contains(what), "{line}: {problems:?}");
+        }
+    }
+
+    #[test]
     fn types_are_ours_and_the_names_of_others_lead_to_them() {
         let (tables, problems) = read(
             "[[tables]]\nfrom = 'a'\ninto = 't'\nallow_unlogged = true\n[tables.types]\na = 'int32'\n'b c' = 'text[]'\n",
         );
         assert_eq!(problems, Vec::<String>::new());
-        assert!(tables[0].allow_unlogged);
-        assert_eq!(tables[0].types["b c"], Type::array_of(Scalar::Text));
+        assert!(tables[0].1.allow_unlogged);
+        assert_eq!(tables[0].1.types["b c"], Type::array_of(Scalar::Text));
         for (name, near) in
             [("int", "int32"), ("bigint[]", "int64[]"), ("tsxt", "text"), ("Numeric", "numeric")]
         {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::recipe::{Error, Flags, MaxRejects, Recipe, Target};
+use crate::recipe::{Error, Flags, MaxRejects, Recipe, Source, Target};
 use crate::schema::{Scalar, Type};
 use crate::transform::Step;
 
@@ -63,6 +63,13 @@ fn postgres_url(recipe: &Recipe) -> String {
     }
 }
 
+fn csv(recipe: &Recipe) -> &crate::source::csv::Settings {
+    match &recipe.source {
+        Source::Csv(csv) => csv,
+        Source::Cassandra(cassandra) => panic!("{cassandra:?}"),
+    }
+}
+
 fn files_dir(recipe: &Recipe) -> &Path {
     match &recipe.target {
         Target::Files(files) => &files.dir,
@@ -74,7 +81,7 @@ fn files_dir(recipe: &Recipe) -> &Path {
 fn the_recipe_of_the_flights_means_what_it_says() {
     let recipe = recipe(FLIGHTS);
     assert_eq!(recipe.name, "flights");
-    assert_eq!(recipe.source.csv.null, ["NA"]);
+    assert_eq!(csv(&recipe).null, ["NA"]);
     assert_eq!(postgres_url(&recipe), "postgres://etl@127.0.0.1,127.0.0.2,127.0.0.3/etl");
     assert_eq!((recipe.run.streams, recipe.run.max_rejects()), (32, MaxRejects::Percent(5.0)));
     assert_eq!(recipe.run.chunk_rows, 20_000);
@@ -93,7 +100,7 @@ fn a_later_layer_wins() {
     let environment = [("ETL_RUN__STREAMS", "4"), ("ETL_RUN__MEMORY", "128 MiB"), ("PATH", "/bin")];
     let from_environment = read(FLIGHTS, &environment, &Flags::default()).unwrap();
     assert_eq!((from_environment.run.streams, from_environment.run.memory.0), (4, 128 << 20));
-    assert_eq!(from_environment.source.csv.null, ["NA"]);
+    assert_eq!(csv(&from_environment).null, ["NA"]);
     let from_flags = read(FLIGHTS, &environment, &shell(&[("--streams", "run.streams", "2")])).unwrap();
     assert_eq!((from_flags.run.streams, from_flags.run.memory.0), (2, 128 << 20));
 }
@@ -109,8 +116,8 @@ fn a_variable_is_written_as_in_the_recipe_without_quotes_around_text() {
         ("ETL_RUN__CHUNK_TIME", "1500 ms"),
     ];
     let recipe = read(FLIGHTS, &environment, &Flags::default()).unwrap();
-    assert_eq!(recipe.source.csv.null, ["NA", ""]);
-    assert_eq!(recipe.source.csv.delimiter.to_string(), "7");
+    assert_eq!(csv(&recipe).null, ["NA", ""]);
+    assert_eq!(csv(&recipe).delimiter.to_string(), "7");
     assert_eq!(recipe.run.chunk_rows, 10_000);
     assert_eq!(recipe.run.split_bytes.unwrap().0, 1 << 20);
     assert_eq!(recipe.run.chunk_time.to_string(), "1500 ms");

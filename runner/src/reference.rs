@@ -21,7 +21,7 @@ recipe: put `#:schema docs/recipe.schema.json` (a path or an address) on its fir
 - **Sizes** are a whole number with `B`, `KiB`, `MiB` or `GiB` (`"64 MiB"`), **spans** of time one with `ms`, `s`,
   `min` or `h` (`"10 s"`).
 - **Secrets** have no place in a recipe or a flag, and are refused there: use `PGPASSWORD`, a `.pgpass` file or
-  `ETL_TARGET__POSTGRES__URL`.
+  `ETL_TARGET__POSTGRES__URL`; for Cassandra `ETL_SOURCE__CASSANDRA__PASSWORD` or `password_file`.
 - **Unknown keys** are refused, with their line and the nearest key that is known.
 - **Without a recipe:** `etl run --from data.csv --to postgres://host/db --into public.t --transform map.wasm`. The
   load's name in the ledger is then made from the target table and the source's path, unless `--name` gives one.
@@ -117,6 +117,11 @@ fn required(section: &Value, name: &str) -> bool {
     names.is_some_and(|names| names.iter().any(|required| required == name))
 }
 
+/// Whether it is read and never written, and so has no place in a recipe.
+fn is_secret(key: &Value) -> bool {
+    key.get("writeOnly").is_some_and(|only| only == true)
+}
+
 /// One key: its name, type, default, variable, description and an example.
 fn entry(section: &str, name: &str, key: &Value, required: bool) -> String {
     let default = match key.get("default") {
@@ -132,11 +137,12 @@ fn entry(section: &str, name: &str, key: &Value, required: bool) -> String {
         String::new()
     };
     let text = description(key);
-    let example = assignment(name, &example(&path, key));
-    format!(
-        "\n### `{name}`\n\n{} · {default}{variable}\n\n{text}\n\n```toml\n{example}\n```\n",
-        type_name(key)
-    )
+    let example = if is_secret(key) {
+        format!("```sh\nexport ETL_{}=…\n```", path.to_ascii_uppercase().replace('.', "__"))
+    } else {
+        format!("```toml\n{}\n```", assignment(name, &example(&path, key)))
+    };
+    format!("\n### `{name}`\n\n{} · {default}{variable}\n\n{text}\n\n{example}\n", type_name(key))
 }
 
 /// An example, the default, or something of the right type.
@@ -160,7 +166,10 @@ fn example(path: &str, key: &Value) -> Value {
 }
 
 fn default_or_example(path: &str, key: &Value) -> Value {
-    let default = key.get("default").filter(|default| default.as_str() != Some(""));
+    // Nothing is no default where something is needed.
+    let needed = key.get("minItems").is_some();
+    let nothing = |value: &Value| value == "" || needed && value.as_array().is_some_and(Vec::is_empty);
+    let default = key.get("default").filter(|default| !nothing(default));
     default.cloned().unwrap_or_else(|| example(path, key))
 }
 
@@ -255,12 +264,12 @@ fn recipe_section(text: &mut String, path: &str, schema: &Value) {
         return recipe_steps(text, schema, &keys);
     }
     if !path.is_empty() && !keys.is_empty() {
-        let alternative = if path == "target.files" { "#" } else { "" };
+        let alternative = if ["source.cassandra", "target.files"].contains(&path) { "#" } else { "" };
         *text += &format!("\n{}", comment(&description(schema), "# "));
         let (open, close) = if schema.get("items").is_some() { ("[[", "]]") } else { ("[", "]") };
         *text += &format!("{alternative}{open}{path}{close}\n");
     }
-    for (name, key) in keys {
+    for (name, key) in keys.into_iter().filter(|(_, key)| !is_secret(key)) {
         let mark = if required(schema, name) { "" } else { "#" };
         *text += &comment(&description(key), "# ");
         *text += &format!("{mark}{}\n", assignment(name, &default_or_example(&join(path, name), key)));
@@ -301,74 +310,5 @@ fn comment(text: &str, mark: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::recipe::{Flags, Recipe};
-    use crate::recipe_keys::Keys;
-
-    fn committed(name: &str, made: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
-        if std::env::var_os("ETL_BLESS").is_some() {
-            std::fs::write(&path, made).unwrap();
-        }
-        let committed = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(committed == made, "docs/{name} is old: run `ETL_BLESS=1 cargo test -p etl reference`");
-    }
-
-    #[test]
-    fn the_committed_reference_is_what_the_doc_comments_say() {
-        committed("recipe.md", &page());
-    }
-
-    #[test]
-    fn the_committed_json_schema_is_that_of_the_settings() {
-        committed("recipe.schema.json", &json_schema());
-    }
-
-    #[test]
-    fn every_setting_has_a_description_and_is_on_the_page() {
-        fn look(path: &str, schema: &Value, page: &str) {
-            for (name, key) in properties(schema) {
-                let path = join(path, name);
-                assert!(!description(key).is_empty(), "{path} has no doc comment");
-                assert!(is_section(key) || page.contains(&format!("### `{name}`")), "{path}");
-                look(&path, key, page);
-            }
-        }
-        look("", &schema(), &page());
-        for path in crate::recipe_layers::settings(&Keys::known()) {
-            let variable = format!("`ETL_{}`", path.to_ascii_uppercase().replace('.', "__"));
-            assert!(page().contains(&variable), "{variable}");
-        }
-    }
-
-    fn parse(text: &str) -> Recipe {
-        let recipe = Recipe::parse(text.as_bytes(), "r.toml".as_ref(), "/r".as_ref(), [], &Flags::default());
-        recipe.unwrap_or_else(|error| panic!("{error}\n{text}"))
-    }
-
-    #[test]
-    fn the_recipe_with_every_key_is_one_that_says_nothing_but_the_defaults() {
-        let recipe = parse(&default_recipe());
-        assert_eq!(recipe.run, Default::default());
-        assert!(recipe.shaping(&recipe.tables[0]).is_empty());
-    }
-
-    #[test]
-    fn every_key_in_it_may_be_uncommented() {
-        let text = default_recipe();
-        let lines = text.lines().map(|line| match line.strip_prefix('#') {
-            Some(key) if !key.starts_with(" ") || key.starts_with("  ") => key,
-            _ => line,
-        });
-        // Keys and sections that exclude others stay as they are.
-        let lines = lines.filter(|line| {
-            !["max_rejects_percent", "[target.files]", "dir ="].iter().any(|key| line.starts_with(key))
-        });
-        let recipe = parse(&lines.collect::<Vec<_>>().join("\n"));
-        assert_eq!(recipe.tables[0].transforms.len(), 4);
-        assert_eq!(recipe.tables[0].types.len(), 1);
-    }
-}
+#[path = "reference_tests.rs"]
+mod tests;

@@ -217,7 +217,9 @@ pub fn reason(error: &HandshakeError, authority: &str) -> String {
             "the server's certificate is not signed by the authority that we know: name its file with {authority}"
         ),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let presented: Vec<&str> = presented.iter().take(10).map(String::as_str).collect();
+            // rustls writes `DnsName("db.example")`.
+            let plain = |name| str::split(name, '"').nth(1).unwrap_or(name);
+            let presented: Vec<&str> = presented.iter().take(10).map(|name| plain(name)).collect();
             format!(
                 "the server's certificate is not for `{}` but for {}: connect by that name, or give the server a certificate with ours in subjectAltName",
                 expected.to_str(),

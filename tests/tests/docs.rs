@@ -97,7 +97,14 @@ fn every_key_that_a_page_names_is_one() {
     for (name, text) in pages() {
         for word in text.split('`').skip(1).step_by(2) {
             let is_key = word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.');
-            let sections = ["run.", "transform.", "source.csv.", "target.postgres.", "target.files."];
+            let sections = [
+                "run.",
+                "transform.",
+                "source.csv.",
+                "source.cassandra.",
+                "target.postgres.",
+                "target.files.",
+            ];
             if is_key && sections.iter().any(|section| word.starts_with(section)) && !word.ends_with(".wit") {
                 count += 1;
                 let variable = format!("`ETL_{}`", word.to_ascii_uppercase().replace('.', "__"));

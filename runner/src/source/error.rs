@@ -134,6 +134,9 @@ pub enum Error {
     /// Standard input was read already.
     #[error("standard input can be read only once")]
     StdinTaken,
+    /// A cluster, or a table in it.
+    #[error(transparent)]
+    Cassandra(#[from] super::cassandra::Error),
     /// A mistake of ours.
     #[error("internal error in stage source: {0}")]
     Internal(&'static str),

@@ -194,8 +194,7 @@ impl Door<'_> {
         );
         statement.set_consistency(Consistency::One);
         let answer = session.query_unpaged(statement, ()).await;
-        let answer = answer
-            .map_err(|error| Error::Read { what: WHAT, reason: Reason::of_execution(&error, self.offer) })?;
+        let answer = answer.map_err(|error| Error::Read { what: WHAT, reason: Reason::of_read(&error) })?;
         let unreadable = |error: String| Error::Read { what: WHAT, reason: Reason::Other(error) };
         let rows = answer.into_rows_result().map_err(|error| unreadable(error.to_string()))?;
         let (cluster, partitioner, version) = rows

@@ -7,11 +7,13 @@ mod datacenter;
 mod error;
 mod host;
 mod name;
+mod options;
 mod reason;
 pub mod settings;
 
 pub use connect::Client;
 pub use error::Error;
 pub use name::{BadName, TableName};
+pub use options::{Options, check_filter};
 pub use reason::Reason;
 pub use settings::Settings;

@@ -7,7 +7,7 @@ use std::io;
 use scylla::errors::{
     BrokenConnectionError, BrokenConnectionErrorKind, ConnectionError, ConnectionPoolError,
     ConnectionSetupRequestErrorKind, DbError, ExecutionError, FrameHeaderParseError, MetadataError,
-    NewSessionError, RequestAttemptError,
+    NewSessionError, PrepareError, RequestAttemptError,
 };
 
 use crate::tls;
@@ -43,6 +43,11 @@ pub enum Reason {
         "the node does not take our `certificate`: have it signed by an authority that the cluster trusts"
     )]
     CertificateRefused,
+    /// With TLS and without a certificate of ours, and the connection ended at once.
+    #[error(
+        "the node ended the connection at once: if it asks for a client's certificate, give `certificate` and `key`"
+    )]
+    CertificateExpected,
     /// Without TLS, on a port that seems to have it.
     #[error(
         "the node ended the connection at once, or speaks another protocol: if its port is for TLS, give `ca` or set `tls`; if not, is it a node of Cassandra?"
@@ -81,6 +86,9 @@ pub(super) struct Offer {
     /// And our own certificate.
     pub(super) certificate: bool,
 }
+
+/// Where there was a connection, neither TLS nor a certificate is what is missing.
+const ESTABLISHED: Offer = Offer { tls: true, certificate: true };
 
 impl Reason {
     /// Why there is no session.
@@ -160,17 +168,19 @@ impl Reason {
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::UnexpectedEof => match offer {
                 Offer { tls: false, .. } => Reason::TlsExpected,
-                Offer { tls: true, .. } => Reason::Ended,
+                Offer { certificate: false, .. } => Reason::CertificateExpected,
+                Offer { .. } => Reason::Ended,
             },
             _ => Reason::Other(error.to_string()),
         }
     }
 
-    /// Why a statement failed.
-    pub(super) fn of_execution(error: &ExecutionError, offer: Offer) -> Reason {
+    /// Why a statement failed, once there was a session.
+    pub(super) fn of_read(error: &ExecutionError) -> Reason {
         match error {
-            ExecutionError::LastAttemptError(attempt) => Reason::of_attempt(attempt, offer),
-            ExecutionError::ConnectionPoolError(pool) => Reason::of_pool(pool, offer),
+            ExecutionError::LastAttemptError(attempt) => Reason::of_attempt(attempt),
+            ExecutionError::PrepareError(prepare) => Reason::of_prepare(prepare),
+            ExecutionError::ConnectionPoolError(pool) => Reason::of_pool(pool, ESTABLISHED),
             ExecutionError::RequestTimeout(_) => Reason::NoAnswer,
             ExecutionError::EmptyPlan => {
                 Reason::Other("no node of the datacenter could be connected to".into())
@@ -179,10 +189,19 @@ impl Reason {
         }
     }
 
-    fn of_attempt(error: &RequestAttemptError, offer: Offer) -> Reason {
+    /// Why a statement could not be prepared.
+    pub(super) fn of_prepare(error: &PrepareError) -> Reason {
+        match error {
+            PrepareError::AllAttemptsFailed { first_attempt } => Reason::of_attempt(first_attempt),
+            PrepareError::ConnectionPoolError(pool) => Reason::of_pool(pool, ESTABLISHED),
+            other => Reason::Other(other.to_string()),
+        }
+    }
+
+    fn of_attempt(error: &RequestAttemptError) -> Reason {
         match error {
             RequestAttemptError::DbError(error, _) => Reason::of_answer(error),
-            RequestAttemptError::BrokenConnectionError(error) => Reason::of_broken(error, offer),
+            RequestAttemptError::BrokenConnectionError(error) => Reason::of_broken(error, ESTABLISHED),
             other => Reason::Other(other.to_string()),
         }
     }
@@ -259,7 +278,8 @@ mod tests {
     fn a_connection_that_ends_at_once_points_to_tls_where_there_is_none() {
         let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
         assert_eq!(of_frame(FrameHeaderParseError::HeaderIoError(reset()), PLAIN), Reason::TlsExpected);
-        assert_eq!(of_frame(FrameHeaderParseError::HeaderIoError(reset()), TLS), Reason::Ended);
+        assert_eq!(of_frame(FrameHeaderParseError::HeaderIoError(reset()), TLS), Reason::CertificateExpected);
+        assert_eq!(of_frame(FrameHeaderParseError::HeaderIoError(reset()), MUTUAL), Reason::Ended);
         assert_eq!(of_frame(FrameHeaderParseError::FrameFromClient, PLAIN), Reason::TlsExpected);
     }
 
@@ -283,10 +303,18 @@ mod tests {
     #[test]
     fn a_servers_own_text_is_never_shown() {
         let refused = RequestAttemptError::DbError(DbError::Unauthorized, "hush".into());
-        assert_eq!(Reason::of_execution(&refused.into(), PLAIN), Reason::Unauthorized);
+        assert_eq!(Reason::of_read(&refused.into()), Reason::Unauthorized);
         let failed = RequestAttemptError::DbError(DbError::ServerError, "hush".into());
-        let told = Reason::of_execution(&failed.into(), PLAIN).to_string();
+        let told = Reason::of_read(&failed.into()).to_string();
         assert!(told.starts_with("the server answered") && !told.contains("hush"), "{told}");
+    }
+
+    #[test]
+    fn a_connection_that_ends_later_points_to_nothing_of_ours() {
+        let reset = FrameHeaderParseError::HeaderIoError(io::ErrorKind::ConnectionReset.into());
+        let broken = BrokenConnectionErrorKind::FrameHeaderParseError(reset);
+        let attempt = RequestAttemptError::BrokenConnectionError(broken.into());
+        assert_eq!(Reason::of_read(&attempt.into()), Reason::Ended);
     }
 
     #[test]

@@ -22,10 +22,11 @@ pub struct Settings {
     /// Nodes to ask first, `host` or `host:port`, 1 to 100; the others are found by asking these.
     #[schemars(length(min = 1, max = 100), example = &["10.0.0.1", "10.0.0.2"])]
     pub hosts: Vec<String>,
-    /// The port of hosts that name none, and of all nodes that are found.
+    /// The port of hosts that name none. A node that is found has the port of the host that told of it.
     #[schemars(range(min = 1))]
     pub port: u16,
-    /// The datacenter whose nodes are asked. Without it: the one of the host that answers first.
+    /// The datacenter whose nodes are asked. Without it: that of the host that answers first; name it where `hosts`
+    /// are in several.
     #[schemars(example = &"dc1")]
     pub datacenter: Option<String>,
     /// Ask nodes of other datacenters as well, after those of `datacenter`.
@@ -38,18 +39,23 @@ pub struct Settings {
     #[serde(skip_serializing)]
     pub password: Option<Password>,
     /// A file whose first line is the password, relative to the recipe's folder. `password` goes first.
+    #[schemars(example = &"/run/secrets/cassandra")]
     pub password_file: Option<PathBuf>,
     /// How far TLS is asked for. Without it: `verify-full` where `ca` is given, `disable` elsewhere. `disable` is not
     /// encrypted; `require` is, to whomever; with `verify-ca` an authority has signed the node's certificate; with
     /// `verify-full` it also is valid for the node's address or for one of `hosts`.
+    #[schemars(example = &"verify-full")]
     pub tls: Option<TlsMode>,
     /// The authorities that sign the nodes' certificates: a PEM file, relative to the recipe's folder. Without it
     /// those of the system.
+    #[schemars(example = &"ca.pem")]
     pub ca: Option<PathBuf>,
     /// Our own certificate with what leads to its authority, where the cluster asks for one: a PEM file, relative to
     /// the recipe's folder.
+    #[schemars(example = &"etl.pem")]
     pub certificate: Option<PathBuf>,
     /// The private key of `certificate`: a PEM file without passphrase, relative to the recipe's folder.
+    #[schemars(example = &"etl.key")]
     pub key: Option<PathBuf>,
     /// How many replicas must agree on what they answer. With `ONE` and `LOCAL_ONE` a replica that missed a write is
     /// believed, so a row may be missing or old, and a retry on another replica may answer otherwise.
@@ -60,7 +66,8 @@ pub struct Settings {
     /// for a range by default) should pass first, as they say more.
     pub request_timeout: Span,
     /// Where to connect to instead of the address by which the cluster knows a node, for clusters behind NAT or a
-    /// tunnel: `"10.0.0.1:9042" = "127.0.0.1:19042"`. Other addresses stay as they are, and so do `hosts`.
+    /// tunnel: `"10.0.0.1:9042" = "127.0.0.1:19042"`. The port in front counts only where an address has several
+    /// entries. Other addresses stay as they are, and so do `hosts`.
     #[schemars(example = rule("10.0.0.1:9042", "127.0.0.1:19042"))]
     pub address_map: BTreeMap<String, String>,
     /// Most rows read in one second by the whole run. Without it there is no limit.

@@ -1,0 +1,195 @@
+//! What a recipe's rows are read from: one of the two sources, and the keys of tables that go with it.
+//!
+//! Must not know: how a table is read from TOML.
+
+use std::path::Path;
+
+use crate::recipe_error::Diagnosis;
+use crate::recipe_lines::join;
+use crate::recipe_settings::Settings;
+use crate::recipe_tables::Table;
+use crate::source::cassandra::{TableName, check_filter};
+use crate::source::{cassandra, csv};
+
+/// What the rows are read from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Files.
+    Csv(csv::Settings),
+    /// A cluster.
+    Cassandra(Box<cassandra::Settings>),
+}
+
+/// One of the two sources; CSV files where none is named. Paths start from `base`.
+pub(crate) fn source(diagnosis: &mut Diagnosis, settings: &Settings, base: &Path) -> Source {
+    // A password that lies around in the environment does not make a cluster the source.
+    if !settings.has_more_than("source.cassandra", "password") {
+        return Source::Csv(settings.section(diagnosis, "source.csv"));
+    }
+    if settings.has("source.csv") {
+        diagnosis.wrong("source.cassandra", "not together with `source.csv`: a run has one source");
+    }
+    let mut cassandra: cassandra::Settings = settings.section(diagnosis, "source.cassandra");
+    for (key, problem) in cassandra.problems() {
+        let path = join("source.cassandra", key);
+        // A value of the wrong kind was told of, and is not missing.
+        if !diagnosis.problems.iter().any(|problem| problem.key.starts_with(&path)) {
+            diagnosis.wrong(&path, problem);
+        }
+    }
+    let paths =
+        [&mut cassandra.password_file, &mut cassandra.ca, &mut cassandra.certificate, &mut cassandra.key];
+    for path in paths.into_iter().flatten() {
+        *path = base.join(&*path);
+    }
+    Source::Cassandra(Box::new(cassandra))
+}
+
+/// Tells of keys of tables that do not go with the source. Each table comes with its place in the recipe.
+pub(crate) fn check_tables(diagnosis: &mut Diagnosis, source: &Source, tables: &[(usize, Table)]) {
+    for (at, table) in tables {
+        let path = format!("tables[{at}]");
+        match source {
+            Source::Csv(_) => check_of_csv(diagnosis, &path, table),
+            Source::Cassandra(_) => check_of_cassandra(diagnosis, &path, table),
+        }
+    }
+}
+
+fn check_of_csv(diagnosis: &mut Diagnosis, path: &str, table: &Table) {
+    let cassandra::Options { filter, token_range, limit, writetime, ttl } = &table.cassandra;
+    let given = [
+        ("where", filter.is_some()),
+        ("token_range", token_range.is_some()),
+        ("limit", limit.is_some()),
+        ("writetime", !writetime.is_empty()),
+        ("ttl", !ttl.is_empty()),
+    ];
+    for (key, _) in given.into_iter().filter(|(_, given)| *given) {
+        let what = "goes with `[source.cassandra]`, and this recipe reads CSV files";
+        diagnosis.wrong(&join(path, key), what);
+    }
+}
+
+fn check_of_cassandra(diagnosis: &mut Diagnosis, path: &str, table: &Table) {
+    if let Err(error) = table.from.parse::<TableName>() {
+        diagnosis.wrong(&join(path, "from"), error.to_string());
+    }
+    if !table.types.is_empty() {
+        let what = "goes with CSV files: the columns of a cluster's table have their types";
+        diagnosis.wrong(&join(path, "types"), what);
+    }
+    let options = &table.cassandra;
+    if let Some(Err(what)) = options.filter.as_deref().map(check_filter) {
+        diagnosis.wrong(&join(path, "where"), what);
+    }
+    for new in options.ttl.keys().filter(|new| options.writetime.contains_key(*new)) {
+        diagnosis.wrong(&join(&join(path, "ttl"), new), "there is a column of this name in `writetime`");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::recipe::{Error, Flags, Recipe};
+
+    const CLUSTER: &str = "name = 'n'\n[source.cassandra]\nhosts = ['a']\n";
+    const TABLE: &str = "[[tables]]\nfrom = 'ks.t'\ninto = 't'\n";
+
+    fn read(text: &str, environment: &[(&str, &str)]) -> Result<Recipe, Vec<String>> {
+        let environment =
+            environment.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let read =
+            Recipe::parse(text.as_bytes(), "r.toml".as_ref(), "/r".as_ref(), environment, &Flags::default());
+        read.map_err(|error| match error {
+            Error::Invalid(problems) => problems.iter().map(ToString::to_string).collect(),
+            other => panic!("{other}"),
+        })
+    }
+
+    fn cluster(text: &str, environment: &[(&str, &str)]) -> cassandra::Settings {
+        match read(text, environment).unwrap().source {
+            Source::Cassandra(settings) => *settings,
+            Source::Csv(settings) => panic!("{settings:?}"),
+        }
+    }
+
+    #[test]
+    fn a_section_of_cassandra_makes_a_cluster_the_source_with_paths_from_the_recipe() {
+        let text = format!("{CLUSTER}ca = 'ca.pem'\npassword_file = '/run/p'\nuser = 'u'\n{TABLE}");
+        let settings = cluster(&text, &[]);
+        assert_eq!(settings.hosts, ["a"]);
+        assert_eq!(settings.ca.as_deref(), Some("/r/ca.pem".as_ref()));
+        assert_eq!(settings.password_file.as_deref(), Some("/run/p".as_ref()));
+    }
+
+    #[test]
+    fn hosts_and_password_may_come_from_the_environment() {
+        let environment = [
+            ("ETL_SOURCE__CASSANDRA__HOSTS", "['b:1', 'c']"),
+            ("ETL_SOURCE__CASSANDRA__USER", "u"),
+            ("ETL_SOURCE__CASSANDRA__PASSWORD", "12345"),
+        ];
+        let settings = cluster(&format!("name = 'n'\n{TABLE}"), &environment);
+        assert_eq!(settings.hosts, ["b:1", "c"]);
+        assert!(settings.password.is_some());
+    }
+
+    #[test]
+    fn a_password_in_the_environment_alone_leaves_files_the_source() {
+        let text = "name = 'n'\n[[tables]]\nfrom = 'a.csv'\ninto = 't'\n";
+        let recipe = read(text, &[("ETL_SOURCE__CASSANDRA__PASSWORD", "hush")]).unwrap();
+        assert!(matches!(recipe.source, Source::Csv(_)));
+        assert!(!format!("{recipe:?}").contains("hush"));
+    }
+
+    #[test]
+    fn a_run_has_one_source() {
+        let problems = read(&format!("{CLUSTER}[source.csv]\nquote = ''\n{TABLE}"), &[]).unwrap_err();
+        let expected = "r.toml:2:9: `source.cassandra`: not together with `source.csv`: a run has one source";
+        assert_eq!(problems, [expected]);
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_used_is_told_once_with_its_line() {
+        let text = |line: &str| format!("name = 'n'\n[source.cassandra]\n{line}\n{TABLE}");
+        let hosts = read(&text("hosts = 'a'"), &[]).unwrap_err();
+        assert_eq!(hosts, ["r.toml:3:1: `source.cassandra.hosts`: must be a list, found text"]);
+        let port = read(&text("hosts = ['a']\nport = 0"), &[]).unwrap_err();
+        assert_eq!(port, ["r.toml:4:1: `source.cassandra.port`: must be between 1 and 65,535"]);
+        let none = read(&text("port = 1"), &[]).unwrap_err();
+        assert!(none.len() == 1 && none[0].contains("`source.cassandra.hosts`: is missing"), "{none:?}");
+        let word = read(&text("hosts = ['a']\nconsistency = 'QUORUMS'"), &[]).unwrap_err();
+        assert!(
+            word[0].contains("`source.cassandra.consistency`: unknown value: use one of `LOCAL_ONE`"),
+            "{word:?}"
+        );
+    }
+
+    #[test]
+    fn keys_of_tables_go_with_their_source() {
+        let keys = "where = 'a > 1'\ntoken_range = [-5, 5]\nlimit = 10\nwritetime = { w = 'a' }\nttl = { t = 'a' }\n";
+        let recipe = read(&format!("{CLUSTER}{TABLE}{keys}"), &[]).unwrap();
+        let options = &recipe.tables[0].cassandra;
+        assert_eq!(options.filter.as_deref(), Some("a > 1"));
+        assert_eq!((options.token_range, options.limit), (Some((-5, 5)), Some(10)));
+        assert_eq!((options.writetime["w"].as_str(), options.ttl["t"].as_str()), ("a", "a"));
+        let files = read(&format!("name = 'n'\n{TABLE}{keys}"), &[]).unwrap_err();
+        assert_eq!(files.len(), 5);
+        assert!(files.iter().all(|problem| problem.contains("goes with `[source.cassandra]`")), "{files:?}");
+        let types = read(&format!("{CLUSTER}{TABLE}types = {{ a = 'int32' }}\n"), &[]).unwrap_err();
+        assert!(types[0].starts_with("r.toml:7:1: `tables[0].types`: goes with CSV files"), "{types:?}");
+    }
+
+    #[test]
+    fn a_table_of_a_cluster_has_a_keyspace_and_a_condition_is_one() {
+        let from = read(&format!("{CLUSTER}[[tables]]\nfrom = 'data/*.csv'\ninto = 't'\n"), &[]).unwrap_err();
+        assert!(from[0].starts_with("r.toml:5:1: `tables[0].from`: must be keyspace.table"), "{from:?}");
+        let filter = read(&format!("{CLUSTER}{TABLE}where = 'a = 1; x'\n"), &[]).unwrap_err();
+        assert!(filter[0].contains("`tables[0].where`: must be a condition alone"), "{filter:?}");
+        let same = format!("{CLUSTER}{TABLE}writetime = {{ x = 'a' }}\nttl = {{ x = 'a' }}\n");
+        assert!(read(&same, &[]).unwrap_err()[0].contains("`tables[0].ttl.x`: there is a column"));
+    }
+}

@@ -12,6 +12,8 @@ mod chunk;
 pub mod claim;
 mod condition;
 pub mod connect;
+pub mod create;
+pub mod create_table;
 pub mod environment;
 mod failure;
 pub mod identifier;

@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod altered;
 mod bed;
+mod connect;
 mod keys;
 mod odd;
+mod refused;
 mod types;

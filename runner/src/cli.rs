@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::exit_code::ExitCode;
 use crate::units::ByteSize;
@@ -56,6 +56,8 @@ pub enum Command {
     Check(RecipeArgs),
     /// Show splits, streams and nodes without loading anything.
     Plan(RecipeArgs),
+    /// Print the statements that make the target's tables.
+    Ddl(DdlArgs),
     /// Show what a module is, needs and makes.
     Inspect(InspectArgs),
 }
@@ -111,6 +113,41 @@ pub struct RunArgs {
     /// Write a report of the run as JSON.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+}
+
+/// `etl ddl`.
+#[derive(Debug, Args)]
+pub struct DdlArgs {
+    /// Which migration.
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// Columns' names: folded to lower case and quoted where they must be, or all in quotes as they are.
+    #[arg(long, value_name = "HOW", default_value = "fold")]
+    pub names: ColumnNames,
+    /// Whose SQL. Without it: that of the target, if it can be reached, else PostgreSQL's.
+    #[arg(long = "for", value_name = "TARGET")]
+    pub target: Option<TargetKind>,
+    /// Only for YugabyteDB: how many tablets each table begins with.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
+    pub tablets: Option<u32>,
+}
+
+/// How columns are named.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ColumnNames {
+    /// In lower case, quoted where they must be.
+    Fold,
+    /// As they are, in quotes.
+    Quote,
+}
+
+/// Whose SQL is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum TargetKind {
+    /// PostgreSQL's.
+    Postgresql,
+    /// YugabyteDB's.
+    Yugabytedb,
 }
 
 /// `etl inspect`.

@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::check::check;
 use crate::cli::{Cli, Command, Voice};
+use crate::ddl::ddl;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::inspect::inspect;
@@ -51,6 +52,7 @@ fn command(cli: &Cli, begun: Instant) -> Result<ExitCode, Failure> {
         Command::Run(args) => runtime.block_on(run(args, cli.voice, begun)),
         Command::Check(args) => runtime.block_on(check(args, cli.voice)),
         Command::Plan(args) => runtime.block_on(plan(args, cli.voice)),
+        Command::Ddl(args) => runtime.block_on(ddl(args, cli.voice)),
         Command::Inspect(args) => inspect(args, cli.voice),
     };
     runtime.shutdown_timeout(SHUTDOWN_LIMIT);

@@ -88,7 +88,7 @@ impl Prepared {
     }
 
     /// Each table made ready, or what is wrong with it; a cluster that does not answer is one problem.
-    async fn jobs(&self) -> Result<Vec<Result<Job, Problem>>, Failure> {
+    pub(crate) async fn jobs(&self) -> Result<Vec<Result<Job, Problem>>, Failure> {
         let cluster = match &self.recipe.source {
             Source::Csv(_) => None,
             Source::Cassandra(settings) => match Cluster::open(settings).await {

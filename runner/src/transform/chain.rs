@@ -39,6 +39,7 @@ pub(super) struct Inner {
     /// Slots that reach the output.
     pub(super) output: Vec<usize>,
     fields: Vec<Field>,
+    source_columns: usize,
     identity: Vec<Identity>,
     reasons: Mutex<HashSet<String>>,
 }
@@ -49,6 +50,17 @@ pub(super) struct Slot {
     pub(super) ty: Type,
     /// Its value, if it is constant.
     pub(super) constant: Option<Constant>,
+    /// The slot whose name a module gave to this one.
+    replaces: Option<usize>,
+}
+
+/// Where a column of the output comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is this column of the source, under whatever name.
+    Kept(usize),
+    /// A module made it, under the name that this column of the source had there.
+    Remade(usize),
 }
 
 /// A module in the chain.
@@ -107,6 +119,17 @@ impl Chain {
         &self.inner.fields
     }
 
+    /// Where column `place` of the output comes from; `None` where no column of the source is behind it.
+    pub fn origin(&self, place: usize) -> Option<Origin> {
+        let mut slot = *self.inner.output.get(place)?;
+        let mut remade = false;
+        while slot >= self.inner.source_columns {
+            slot = self.inner.slots.get(slot)?.replaces?;
+            remade = true;
+        }
+        Some(if remade { Origin::Remade(slot) } else { Origin::Kept(slot) })
+    }
+
     /// The bytes of each module. Steps and options are the recipe's, which says them itself.
     pub fn identity(&self) -> &[Identity] {
         &self.inner.identity
@@ -157,7 +180,7 @@ impl Builder<'_> {
         if let Some(twice) = input.iter().find(|f| !names.insert(f.name.as_str())) {
             return Err(Error::Bug(format!("the source has two columns `{}`", twice.name)));
         }
-        let slots = input.iter().map(|f| Slot { ty: f.ty, constant: None }).collect();
+        let slots = input.iter().map(|f| Slot { ty: f.ty, constant: None, replaces: None }).collect();
         let columns = input.iter().cloned().enumerate().map(|(slot, field)| (field, slot)).collect();
         Ok(Builder { engine, columns, slots, modules: Vec::new(), identity: Vec::new() })
     }
@@ -214,7 +237,7 @@ impl Builder<'_> {
             let ty = Type::of(value.scalar());
             let field = Field { name: name.clone(), ty, nullable: false };
             self.columns.push((field, self.slots.len()));
-            self.slots.push(Slot { ty, constant: Some(value.clone()) });
+            self.slots.push(Slot { ty, constant: Some(value.clone()), replaces: None });
         }
         self.unique()
     }
@@ -242,7 +265,9 @@ impl Builder<'_> {
                 Makes::New(field) => {
                     slots.push(self.slots.len());
                     columns.push((field.clone(), self.slots.len()));
-                    self.slots.push(Slot { ty: field.ty, constant: None });
+                    let same_name = self.columns.iter().find(|(old, _)| old.name == field.name);
+                    let replaces = same_name.map(|(_, slot)| *slot);
+                    self.slots.push(Slot { ty: field.ty, constant: None, replaces });
                     makes.push(field);
                 }
             }
@@ -265,6 +290,7 @@ impl Builder<'_> {
             reads: reads.into_iter().collect(),
             output,
             fields,
+            source_columns,
             identity: self.identity,
             reasons: Mutex::default(),
         }

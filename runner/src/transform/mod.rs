@@ -45,7 +45,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-pub use self::chain::{Chain, Identity};
+pub use self::chain::{Chain, Identity, Origin};
 pub use self::engine::Engine;
 pub use self::error::{Call, Error, Stopped, Why};
 pub use self::inspect::{Inspection, Kind, inspect};

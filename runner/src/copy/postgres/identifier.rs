@@ -18,6 +18,32 @@ pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// The name as a person would write it: in double quotes only where the server would read something else without.
+pub fn written(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if begins && name.bytes().all(plain) && RESERVED.binary_search(&name).is_err() {
+        name.into()
+    } else {
+        quoted(name)
+    }
+}
+
+/// Words that name no column and no table unless they are quoted (`pg_get_keywords()` up to PostgreSQL 16), ascending.
+#[rustfmt::skip]
+const RESERVED: [&str; 101] = [
+    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization", "binary", "both",
+    "case", "cast", "check", "collate", "collation", "column", "concurrently", "constraint", "create", "cross",
+    "current_catalog", "current_date", "current_role", "current_schema", "current_time", "current_timestamp",
+    "current_user", "default", "deferrable", "desc", "distinct", "do", "else", "end", "except", "false", "fetch",
+    "for", "foreign", "freeze", "from", "full", "grant", "group", "having", "ilike", "in", "initially", "inner",
+    "intersect", "into", "is", "isnull", "join", "lateral", "leading", "left", "like", "limit", "localtime",
+    "localtimestamp", "natural", "not", "notnull", "null", "offset", "on", "only", "or", "order", "outer", "overlaps",
+    "placing", "primary", "references", "returning", "right", "select", "session_user", "similar", "some",
+    "symmetric", "system_user", "table", "tablesample", "then", "to", "trailing", "true", "union", "unique", "user",
+    "using", "variadic", "verbose", "when", "where", "window", "with",
+];
+
 /// A text in single quotes, for settings whose statements take no parameters (`standard_conforming_strings` is
 /// on in our sessions).
 pub fn literal(text: &str) -> String {
@@ -113,7 +139,30 @@ mod tests {
         assert!(table(&"x".repeat(64)).is_err());
     }
 
+    #[test]
+    fn names_are_quoted_only_where_they_must_be() {
+        assert!(RESERVED.is_sorted());
+        for (name, expected) in [
+            ("amount", "amount"),
+            ("_id2", "_id2"),
+            ("Amount", "\"Amount\""),
+            ("2nd", "\"2nd\""),
+            ("a b", "\"a b\""),
+            ("größe", "\"größe\""),
+            ("order", "\"order\""),
+            ("a\"b", "\"a\"\"b\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(written(name), expected);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_written_name_is_read_back(name in "[^\0]{1,15}") {
+            prop_assert_eq!(table(&written(&name)).unwrap(), (None, name));
+        }
+
         #[test]
         fn a_quoted_name_is_read_back(schema in "[^\0]{1,15}", name in "[^\0]{1,15}") {
             let text = format!("{}.{}", quoted(&schema), quoted(&name));

@@ -239,6 +239,28 @@ fn the_identity_of_a_chain_is_the_bytes_of_its_modules_whatever_their_names() {
 }
 
 #[test]
+fn a_columns_origin_is_followed_through_renames_and_modules() {
+    let modules = Modules::new();
+    let input = ["a", "b", "c"].map(|name| Field::nullable(name, Type::of(Scalar::Text)));
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    let native = [
+        Step::Rename(vec![pair("a", "b"), pair("b", "x")]),
+        Step::Drop(vec!["c".into()]),
+        Step::Constant(vec![("c".into(), Constant::Boolean(true))]),
+    ];
+    let origins = |steps: &[Step]| {
+        let chain = Chain::plan(&engine(), steps, &input).unwrap();
+        (0..=chain.output().len()).map(|place| chain.origin(place)).collect::<Vec<_>>()
+    };
+    assert_eq!(origins(&native), [Some(Origin::Kept(0)), Some(Origin::Kept(1)), None, None]);
+    // It makes every column anew, under its name.
+    let echo = module(modules.guest("honest-echo"));
+    let steps = [native[0].clone(), echo.clone(), Step::Rename(vec![pair("x", "z")]), echo];
+    let remade = [0, 1, 2].map(|source| Some(Origin::Remade(source)));
+    assert_eq!(origins(&steps)[..3], remade);
+}
+
+#[test]
 fn rows_that_would_grow_without_bound_are_not_made() {
     let modules = Modules::new();
     let settings = Settings { output: crate::units::ByteSize(1 << 20), ..Settings::default() };

@@ -30,8 +30,7 @@ const STEPS: &str =
 async fn a_table_of_cassandra_becomes_a_statement_that_its_target_takes() {
     let keyspace = bank("ddl_moves").await;
     let bed = Bed::new("ddl_moves").await;
-    let table =
-        format!("[[tables]]\nfrom = \"{}.moves\"\ninto = \"public.Moves\"\n{STEPS}", keyspace.name);
+    let table = format!("[[tables]]\nfrom = \"{}.moves\"\ninto = \"public.Moves\"\n{STEPS}", keyspace.name);
     bed.recipe(&format!("{}{table}", source(&keyspace)));
     let ran = bed.folder.etl(["ddl", "recipe.toml"]).run().code(0);
     let expected = "-- ddl_moves.moves -> public.Moves, for PostgreSQL

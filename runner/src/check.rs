@@ -7,8 +7,10 @@ use serde_json::json;
 use crate::cli::{RecipeArgs, Voice};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::job_units::JobUnit;
 use crate::prepare::Prepared;
-use crate::recipe::{self, Origin};
+use crate::recipe::{self, Origin, Source};
+use crate::source::Unit;
 
 /// Runs the command.
 pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Failure> {
@@ -40,6 +42,11 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
         return Ok(ExitCode::Problems);
     }
     if !voice.json && !voice.quiet {
+        if let Source::Cassandra(settings) = &prepared.recipe.source
+            && let Some(note) = settings.note()
+        {
+            let _ = writeln!(io::stderr(), "note: {note}");
+        }
         for note in found.database.iter().flat_map(|(connected, _)| &connected.notes) {
             let _ = writeln!(io::stderr(), "note: {note}");
         }
@@ -48,14 +55,23 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
             let makes = job.path.chain.output().len();
             let _ = writeln!(
                 out,
-                "{} -> {}: {} files, {reads} of {all} columns read, {makes} columns loaded: no problem found",
+                "{} -> {}: {}, {reads} of {all} columns read, {makes} columns loaded: no problem found",
                 job.from,
                 job.into,
-                job.units.len()
+                counted(&job.units)
             );
         }
     }
     Ok(ExitCode::Done)
+}
+
+/// `1 file`, `3 files`, `1 table of a cluster`.
+fn counted(units: &[JobUnit]) -> String {
+    match units {
+        [JobUnit { unit: Unit::Table(_), .. }] => "a table of a cluster".into(),
+        [_] => "1 file".into(),
+        more => format!("{} files", more.len()),
+    }
 }
 
 /// What is wrong with a recipe that could not be read, in the form of the other problems.

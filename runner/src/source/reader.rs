@@ -10,6 +10,7 @@ use super::scan::Reach;
 use super::stream::Stream;
 use super::{Error, SourceFile};
 use crate::batch::{Batch, RowStarts};
+use crate::counters::Asides;
 use crate::memory::{Loan, Memory};
 use crate::position::Position;
 use crate::reject::{MAX_ORIGINAL_BYTES, Original, Reject, Stage};
@@ -278,7 +279,7 @@ impl Reader {
             rows: draft.starts.len(),
             starts: Arc::new(draft.starts),
             rejects: draft.rejects,
-            blank: draft.blank,
+            asides: Asides { blank_lines: draft.blank, ..Asides::default() },
             end,
             source_bytes,
             loan: draft.loan,

@@ -61,8 +61,8 @@ cpu_seconds() { # PID…
 source_cpu() { cpu_seconds $ETL_TEST_CASSANDRA_PIDS; }
 target_cpu() { cpu_seconds "$postmaster" $(pgrep -P "$postmaster"); }
 
-# Loads a table anew; leaves `wall`, `cpu` (of the client), `of_source` and `of_target` in seconds.
-load() { # NAME STREAMS
+# Loads a table anew, all of its ROWS; leaves `wall`, `cpu` (of the client), `of_source` and `of_target` in seconds.
+load() { # NAME STREAMS ROWS
   sql -c 'SET client_min_messages = error; DROP TABLE IF EXISTS public.transactions; DROP SCHEMA IF EXISTS etl CASCADE'
   "$etl" ddl "$work/$1.toml" | sql
   sql -c CHECKPOINT
@@ -71,6 +71,7 @@ load() { # NAME STREAMS
   timed "$etl" run "$work/$1.toml" --streams "$2" --quiet --report "$work/report.json"
   of_source=$(awk "BEGIN { print $(source_cpu) - $source }")
   of_target=$(awk "BEGIN { print $(target_cpu) - $target }")
+  [ "$(sql -At -c 'SELECT count(*) FROM public.transactions')" = "$3" ] || die "$1: not $3 rows are loaded"
 }
 
 bench_even() {
@@ -81,7 +82,7 @@ bench_even() {
   echo "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
   : >"$work/shares"; : >"$work/cpus"; : >"$work/walls"
   for run in warm-up warm-up $(seq 1 "$runs"); do
-    load even "$streams"
+    load even "$streams" "$rows"
     read -r possible rate <<<"$(awk "BEGIN { print $cores * $rows / ($of_source + $of_target + $cpu), $rows / $wall }")"
     read -r first peak <<<"$(report first_copy_ms peak_memory_bytes)"
     awk "BEGIN { m = $rows / 1e6; printf \"| $run | %d | %.2f | %.2f | %.2f | %d | %d | %.2f | %.0f | %d |\\n\", $rate, $of_source / m,
@@ -99,9 +100,9 @@ bench_skew() {
   say "$rows rows, a third of them in one partition, $streams streams, against the even table and that partition on one stream"
   : >"$work/ratios"
   for run in warm-up $(seq 1 "$runs"); do
-    load even "$streams"; even=$wall
-    load alone 1; alone=$wall
-    load skewed "$streams"
+    load even "$streams" "$rows"; even=$wall
+    load alone 1 $(((rows + 2) / 3)); alone=$wall
+    load skewed "$streams" "$rows"
     awk "BEGIN { most = $even > $alone ? $even : $alone; printf \"$run: even %.2f s, the partition alone %.2f s, skewed %.2f s, ratio %.3f\\n\",
       $even, $alone, $wall, $wall / most }"
     [ "$run" = warm-up ] || awk "BEGIN { print $wall / ($even > $alone ? $even : $alone) }" >>"$work/ratios"

@@ -1,14 +1,18 @@
 # Thin on purpose: each target is a script under tests/ that says what it does and installs.
-.PHONY: demo test bench stop help
+.PHONY: demo demo-cassandra test bench stop help
 
 help:
-	@echo 'make demo   set up, start a PostgreSQL, load a month of flights, show the result'
-	@echo 'make test   set up and run every test'
-	@echo 'make bench  measure what docs/performance.md quotes'
-	@echo 'make stop   stop the servers that demo and test started'
+	@echo 'make demo            set up, start a PostgreSQL, load a month of flights, show the result'
+	@echo 'make demo-cassandra  set up, start a Cassandra and a PostgreSQL, migrate a table, show each step'
+	@echo 'make test            set up and run every test'
+	@echo 'make bench           measure what docs/performance.md quotes'
+	@echo 'make stop            stop the servers that demos and test started'
 
 demo:
 	@tests/demo.sh
+
+demo-cassandra:
+	@tests/demo-cassandra.sh
 
 test:
 	@tests/test.sh
@@ -20,4 +24,5 @@ stop:
 	@tests/postgres.sh stop demo
 	@tests/postgres.sh stop test
 	@tests/cassandra.sh sweep
+	@tests/cassandra.sh stop demo
 	@tests/cassandra.sh stop test

@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # Measures what docs/performance.md quotes, client and server on this machine. Says figures and medians; judges nothing.
 #
-#   tests/bench.sh [PART] [ROWS] [PAIRS]     default: all 2000000 5
+#   tests/bench.sh [PART] [ROWS] [PAIRS]     default: all 2000000 5; all is every part but cassandra
 #   PART: copy     `etl run` against a bare COPY of the already transformed rows, in turn
 #         memory   the most memory that was resident, by streams and rows; time until the first byte of a COPY
 #         network  through a round trip of 20 ms against one of 0 ms, in turn; one round trip a chunk
+#         cassandra  from Cassandra, ROWS 1500000 by default: see tests/bench-cassandra.sh
 . "$(dirname "$0")/lib.sh"
+. "$ROOT/tests/bench-lib.sh"
 cd "$ROOT"
 
-part=${1:-all}; rows=${2:-2000000}; pairs=${3:-5}; streams=2
+part=${1:-all}
+if [ "$part" = cassandra ]; then shift; exec tests/bench-cassandra.sh "$@"; fi
+rows=${2:-2000000}; pairs=${3:-5}; streams=2
 need_rust; need_cc; need_postgres
 say "building (release)"
 cargo build --release --locked -p etl -p etl-tests
@@ -21,7 +25,6 @@ trap 'tests/postgres.sh stop bench' EXIT
 work=$CACHE/bench; mkdir -p "$work"
 data=$work/customers-$rows.csv
 [ -f "$data" ] || { "$CARGO_TARGET_DIR/release/etl-generate" "$rows" >"$data.part" && mv "$data.part" "$data"; }
-sql() { psql -X -q -v ON_ERROR_STOP=1 "$ETL_TEST_POSTGRES" "$@"; }
 recipe=$work/customers.toml
 cat >"$recipe" <<TOML
 name = "bench"
@@ -57,19 +60,6 @@ table() { # KIND: unlogged or keyed
     CREATE $unlogged TABLE public.customers (id uuid NOT NULL, account bigint, name text, email text, email_domain text,
       age int, amount numeric, created_at timestamptz, tags json, active boolean, note text$key)" -c CHECKPOINT
 }
-# Runs a command; leaves wall and CPU seconds in `wall` and `cpu`.
-timed() {
-  local TIMEFORMAT='%R %U %S' line
-  line=$({ time "$@" >/dev/null 2>"$work/stderr"; } 2>&1) || { cat "$work/stderr" >&2; die "failed: $*"; }
-  read -r wall user sys <<<"$line"
-  cpu=$(awk "BEGIN { print $user + $sys }")
-}
-median() { sort -n | awk '{ v[NR] = $1 } END { print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
-
-report() { # KEY…: values of the last report
-  python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); print(*(r[k] for k in sys.argv[2:]))' "$work/report.json" "$@"
-}
-
 bench_copy() {
   local kind pair line etl_wall etl_cpu
   for kind in unlogged keyed; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The demo's database: a role with a password, a table, and yb_servers() that makes one server look like three
-# nodes. Needs the variables of `tests/postgres.sh env demo` and PGPASSFILE. Does nothing that is there already.
+# The demos' database: a role with a password, and yb_servers() that makes one server look like three nodes. Needs the
+# variables of `tests/postgres.sh env demo` and PGPASSFILE. Does nothing that is there already.
 . "$(dirname "$0")/lib.sh"
 
 : "${PGPORT:?}" "${PGPASSFILE:?}"
@@ -24,4 +24,3 @@ CREATE OR REPLACE FUNCTION public.yb_servers() RETURNS TABLE (host text, port bi
 $$;
 GRANT CREATE, USAGE ON SCHEMA public TO etl;
 SQL
-psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -U etl -d etl -f "$ROOT/examples/flights/create.sql"

@@ -5,7 +5,7 @@ cd "$ROOT"
 
 out=$CACHE/guests
 mkdir -p "$out"
-for guest in sdk/rust/examples/{identity,filter,fan-out,reject,types} tests/guests/customers examples/flights; do
+for guest in sdk/rust/examples/{identity,filter,fan-out,reject,types} tests/guests/customers examples/{flights,cassandra-to-yugabyte}; do
   tests/wasm.sh rust "$guest" --out "$out/rust"
 done
 tests/wasm.sh c sdk/c/examples --out "$out/c"

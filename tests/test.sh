@@ -23,7 +23,9 @@ cargo build --locked -p etl
 cargo test --locked --workspace --no-fail-fast
 say "the SDK for Rust, on this machine"
 (cd sdk/rust && cargo fmt --all --check && cargo test --locked --workspace)
-(cd examples/flights && cargo fmt --all --check && cargo test --locked)
+for example in examples/*/Cargo.toml; do
+  (cd "$(dirname "$example")" && cargo fmt --all --check && cargo test --locked)
+done
 say "docs"
 RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --workspace --document-private-items
 say "every test passed"

@@ -80,6 +80,15 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
     Ok(ExitCode::Done)
 }
 
+/// `1 file`, `3 files`, `1 table of a cluster`.
+fn counted(units: &[JobUnit]) -> String {
+    match units {
+        [JobUnit { unit: Unit::Table(_), .. }] => "a table of a cluster".into(),
+        [_] => "1 file".into(),
+        more => format!("{} files", more.len()),
+    }
+}
+
 /// The tables that a run would make; complete where there is no problem.
 fn made(found: &Found) -> impl Iterator<Item = (&Job, &Creation)> {
     let complete = found.problems.is_empty();
@@ -90,15 +99,6 @@ fn made(found: &Found) -> impl Iterator<Item = (&Job, &Creation)> {
             Destination::ToMake(creation) => Some((job, creation)),
         }
     })
-}
-
-/// `1 file`, `3 files`, `1 table of a cluster`.
-fn counted(units: &[JobUnit]) -> String {
-    match units {
-        [JobUnit { unit: Unit::Table(_), .. }] => "a table of a cluster".into(),
-        [_] => "1 file".into(),
-        more => format!("{} files", more.len()),
-    }
 }
 
 /// What is wrong with a recipe that could not be read, in the form of the other problems.

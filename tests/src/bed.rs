@@ -126,11 +126,16 @@ impl Bed {
 
     /// Makes every COPY into `customers` take a while, so that a test on a busy machine meets it half way.
     pub async fn slow_down(&self, milliseconds: u32) {
+        self.slow_down_table("customers", milliseconds).await;
+    }
+
+    /// The same of another table.
+    pub async fn slow_down_table(&self, table: &str, milliseconds: u32) {
         let seconds = f64::from(milliseconds) / 1000.0;
         self.sql(&format!(
             "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS \
              $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$; \
-             CREATE TRIGGER pause AFTER INSERT ON customers FOR EACH STATEMENT EXECUTE FUNCTION pause()"
+             CREATE TRIGGER pause AFTER INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION pause()"
         ))
         .await;
     }

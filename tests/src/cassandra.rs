@@ -12,6 +12,7 @@ use scylla::client::session_builder::SessionBuilder;
 
 use scylla::errors::{ExecutionError, NewSessionError};
 use scylla::frame::response::result::ColumnType;
+use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::serialize::SerializationError;
 use scylla::serialize::row::SerializeRow;
 use scylla::serialize::value::SerializeValue;
@@ -123,9 +124,10 @@ impl Keyspace {
         Keyspace::on(&Access::of_the_test_run(), name, ONE_COPY).await
     }
 
-    /// The same on another cluster, with its replication, e.g. [`ONE_COPY`].
+    /// The same on another cluster, all of whose nodes run, with its replication, e.g. [`ONE_COPY`].
     pub async fn on(access: &Access, name: &str, replication: &str) -> Keyspace {
         let session = access.session().await;
+        settled(&session, access.hosts.len()).await;
         run(&session, &format!("DROP KEYSPACE IF EXISTS {name}")).await;
         run(&session, &format!("CREATE KEYSPACE {name} WITH replication = {replication}")).await;
         session.use_keyspace(name, false).await.expect("a keyspace that was just made");
@@ -166,6 +168,35 @@ impl Drop for Keyspace {
         });
         let _ = dropping.join();
     }
+}
+
+/// Waits until each node lists all others. One that is seen alive may not be a member yet: then the driver does not
+/// know it, does not wait for it to agree on a new table, and a write to it fails.
+async fn settled(session: &Session, nodes: usize) {
+    let started = Instant::now();
+    while !lists_all(session, nodes).await {
+        assert!(started.elapsed() < DEADLINE, "the nodes do not all see each other");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        session.refresh_metadata().await.expect("metadata of the cluster");
+    }
+}
+
+async fn lists_all(session: &Session, nodes: usize) -> bool {
+    let state = session.get_cluster_state();
+    let known = state.get_nodes_info();
+    if known.len() != nodes || known.iter().any(|node| !node.is_connected()) {
+        return false;
+    }
+    for node in known {
+        let mut peers = patient("SELECT peer FROM system.peers");
+        let target = NodeIdentifier::HostId(node.host_id);
+        peers.set_load_balancing_policy(Some(SingleTargetLoadBalancingPolicy::new(target, None)));
+        let answer = session.query_unpaged(peers, &[]).await.expect("a node that runs answers");
+        if answer.into_rows_result().expect("rows").rows_num() + 1 != nodes {
+            return false;
+        }
+    }
+    true
 }
 
 /// Runs a statement; panics with it when the server refuses.

@@ -1,5 +1,6 @@
 //! What the end-to-end tests share.
 
+pub mod bank;
 pub mod bed;
 pub mod cassandra;
 pub mod cluster;

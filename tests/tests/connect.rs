@@ -355,12 +355,20 @@ async fn a_lost_connection_says_why_without_the_servers_text() {
         match cluster.control.client.batch_execute("SELECT 1").await {
             Ok(()) => tokio::time::sleep(Duration::from_millis(20)).await,
             Err(e) => {
-                error = Some(cluster.control.error("COMMIT", &e));
+                error = Some(e);
                 break;
             }
         }
     }
     let error = error.expect("the connection ends");
+    // Who drives the connection may still be about to write down why it ended.
+    for _ in 0..100 {
+        if cluster.control.lost.reason().is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let error = cluster.control.error("COMMIT", &error);
     assert_eq!(error.class(), Class::Connection);
     assert!(error.to_string().contains("57P01") && error.to_string().contains("admin_shutdown"), "{error}");
     assert!(!error.to_string().contains("terminating"), "{error}");

@@ -1,0 +1,138 @@
+//! A keyspace, a database, and recipes from the one into the other.
+
+use etl_tests::bed::{Bed, Process, until};
+use etl_tests::cassandra::Keyspace;
+use etl_tests::customers::{Row, assert_same, rows_of};
+use etl_tests::harness::Ran;
+use etl_tests::{cql_text, json_text};
+
+/// What a test of the source stands on.
+pub(crate) struct Load {
+    /// Where the rows are.
+    pub(crate) keyspace: Keyspace,
+    /// Where they go.
+    pub(crate) bed: Bed,
+}
+
+impl Load {
+    /// An empty keyspace on the shared node, and an empty database.
+    pub(crate) async fn new(name: &str) -> Load {
+        Load::from(Keyspace::new(&format!("load_{name}")).await, name).await
+    }
+
+    /// The same from a keyspace of another cluster.
+    pub(crate) async fn from(keyspace: Keyspace, name: &str) -> Load {
+        let bed = Bed::new(&format!("cassandra_{name}")).await;
+        bed.sql("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET bytea_output = 'hex'").await;
+        Load { keyspace, bed }
+    }
+
+    /// Both tables of that name, from what stands behind it: `(id int PRIMARY KEY)`.
+    pub(crate) async fn tables(&self, name: &str, cql: &str, sql: &str) {
+        self.keyspace.cql(&format!("CREATE TABLE {name} {cql}")).await;
+        self.bed.sql(&format!("CREATE TABLE public.{name} {sql}")).await;
+    }
+
+    /// `[source.cassandra]` with the nodes.
+    pub(crate) fn source(&self) -> String {
+        let hosts = self.keyspace.access.hosts.iter().map(|host| format!("\"{host}\""));
+        format!("[source.cassandra]\nhosts = [{}]\n", hosts.collect::<Vec<_>>().join(", "))
+    }
+
+    /// `[[tables]]` from the table of the keyspace into the one of the same name.
+    pub(crate) fn table(&self, name: &str) -> String {
+        format!("[[tables]]\nfrom = \"{}.{name}\"\ninto = \"public.{name}\"\n", self.keyspace.name)
+    }
+
+    /// A recipe with the lines `source` behind the nodes, and `rest`.
+    pub(crate) fn recipe(&self, source: &str, rest: &str) {
+        self.bed.recipe(&format!("{}{source}\n{rest}", self.source()));
+    }
+
+    /// Loads one table as it is; what the run said.
+    pub(crate) fn load(&self, table: &str) -> Ran {
+        self.recipe("", &self.table(table));
+        self.bed.run()
+    }
+
+    /// Compares what two queries answer with; `json` are the columns that hold json.
+    pub(crate) async fn same(&self, cql: &str, sql: &str, json: &[usize]) {
+        let expected = cql_text::rows_of(&self.keyspace.session, cql).await;
+        let mut loaded = rows_of(&self.bed.client, sql).await;
+        loaded.iter_mut().for_each(|row| compact(row, json));
+        loaded.sort();
+        assert_same(&expected, &loaded);
+    }
+
+    /// The same of all rows of a table that has some, by the names of its columns.
+    pub(crate) async fn same_table(&self, table: &str, columns: &str) {
+        let query = format!("SELECT {columns} FROM {table}");
+        assert!(self.bed.number(&format!("SELECT count(*) FROM {table}")).await > 0, "{table} is empty");
+        self.same(&query, &query, &[]).await;
+    }
+
+    /// The same of a table that the server cannot read at once: by its partitions `p`.
+    pub(crate) async fn same_partitions(&self, table: &str, columns: &str, partitions: std::ops::Range<i32>) {
+        let mut expected = Vec::new();
+        for p in partitions {
+            let query = format!("SELECT {columns} FROM {table} WHERE p = {p}");
+            expected.extend(cql_text::rows_of(&self.keyspace.session, &query).await);
+        }
+        expected.sort();
+        assert_same(&expected, &rows_of(&self.bed.client, &format!("SELECT {columns} FROM {table}")).await);
+    }
+}
+
+fn compact(row: &mut Row, json: &[usize]) {
+    for at in json {
+        row[*at] = row[*at].as_deref().map(json_text::compact);
+    }
+}
+
+/// Lets chunks into tables of the target one by one: each further one waits inside its transaction.
+pub(crate) struct Gate<'a>(&'a Bed);
+
+impl<'a> Gate<'a> {
+    /// In front of a table; closed at first.
+    pub(crate) async fn close(bed: &'a Bed, table: &str) -> Gate<'a> {
+        bed.sql(&format!(
+            "CREATE TABLE public.gate (open bigint); INSERT INTO public.gate VALUES (0);
+             CREATE FUNCTION public.pass() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 WHILE (SELECT coalesce(sum(chunks), 0) FROM etl.ledger) >= (SELECT open FROM public.gate) LOOP
+                     PERFORM pg_sleep(0.005);
+                 END LOOP;
+                 RETURN NULL;
+             END $$;
+             CREATE TRIGGER pass AFTER INSERT ON public.{table} FOR EACH STATEMENT EXECUTE FUNCTION public.pass()"
+        ))
+        .await;
+        Gate(bed)
+    }
+
+    /// Lets through until the ledger has so many chunks.
+    pub(crate) async fn open(&self, chunks: i64) {
+        self.0.sql(&format!("UPDATE public.gate SET open = {chunks}")).await;
+    }
+
+    /// Waits until so many chunks are committed, or `etl` ended.
+    pub(crate) async fn reached(&self, chunks: i64, etl: &mut Process) {
+        let committed = async || self.0.progress().await.chunks >= chunks;
+        until("the chunks", async || (committed().await || etl.has_ended()).then_some(())).await;
+    }
+
+    /// Waits until a chunk stands in front of it.
+    pub(crate) async fn somebody_waits(&self, etl: &mut Process) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                       AND wait_event = 'PgSleep'";
+        let waits = async || self.0.number(waiting).await > 0;
+        until("a chunk in front of the gate", async || (waits().await || etl.has_ended()).then_some(()))
+            .await;
+    }
+
+    /// After a `kill -9`: a server process that sleeps does not see that its client is gone.
+    pub(crate) async fn disperse(&self) {
+        let end = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        self.0.number(end).await;
+    }
+}

@@ -25,6 +25,8 @@ VERSION=$(sed -n 's:.*<cassandra.version>\(.*\)</.*:\1:p' "$FILES/pom.xml")
 JARS=$CACHE/cassandra/$VERSION
 START_SECONDS=180
 
+# No `| grep -q` in here: it ends at the first match, what writes to it dies of that, and `pipefail` calls it a no.
+
 usage() { sed -n '2,24s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 # ---- what has to be installed
@@ -32,7 +34,7 @@ usage() { sed -n '2,24s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 java17() {
   local java
   for java in "${JAVA_HOME:-/none}/bin/java" "$(command -v java || true)" /usr/lib/jvm/*17*/bin/java; do
-    if [ -x "$java" ] && "$java" -version 2>&1 | grep -q 'version "17\.'; then echo "$java"; return; fi
+    if [ -x "$java" ] && "$java" -version 2>&1 | grep 'version "17\.' >/dev/null; then echo "$java"; return; fi
   done
   return 1
 }
@@ -74,7 +76,7 @@ save() { printf '%s\n' "$folder" "$native" "$storage" "$owner" "$made" >"$(state
 pid_of() {
   local pid
   pid=$(cat "$folder/n$1/pid" 2>/dev/null) && [ -r "/proc/$pid/cmdline" ] || return 1
-  tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF -- "@$folder/n$1/jvm.args" && echo "$pid"
+  tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -xF -- "@$folder/n$1/jvm.args" >/dev/null && echo "$pid"
 }
 
 nodes_made() { local at=1; while [ -d "$folder/n$at" ]; do echo "$at"; at=$((at + 1)); done; }
@@ -158,7 +160,7 @@ launch() {
   echo $! >"$node/pid"
 }
 
-log_says() { tail -c "+$(($(cat "$folder/n$1/log/start") + 1))" "$folder/n$1/log/system.log" 2>/dev/null | grep -q -- "$2"; }
+log_says() { tail -c "+$(($(cat "$folder/n$1/log/start") + 1))" "$folder/n$1/log/system.log" 2>/dev/null | grep -- "$2" >/dev/null; }
 
 # Waits until something holds of node I. Fails when the node ends, or after a long time.
 wait_for() {

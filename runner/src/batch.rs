@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 
+use crate::counters::Asides;
 use crate::memory::Loan;
 use crate::position::Position;
 use crate::reject::Reject;
@@ -19,8 +20,8 @@ pub struct Batch {
     pub starts: Arc<RowStarts>,
     /// Records that could not be decoded; they are not among `rows`.
     pub rejects: Vec<Reject>,
-    /// Blank lines of a file passed over; they are no rows.
-    pub blank: u64,
+    /// What was read besides rows.
+    pub asides: Asides,
     /// The first position behind this batch: what the ledger holds once all of it is accounted for.
     pub end: Position,
     /// Bytes of the source from the batch's start to `end`.

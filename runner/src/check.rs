@@ -9,8 +9,10 @@ use crate::copy::postgres::create_table::Creation;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::job::Job;
+use crate::job_units::JobUnit;
 use crate::prepare::{Found, Prepared};
-use crate::recipe::{self, Origin};
+use crate::recipe::{self, Origin, Source};
+use crate::source::Unit;
 use crate::target::Destination;
 
 /// Runs the command.
@@ -49,6 +51,11 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
         return Ok(ExitCode::Problems);
     }
     if !voice.json && !voice.quiet {
+        if let Source::Cassandra(settings) = &prepared.recipe.source
+            && let Some(note) = settings.note()
+        {
+            let _ = writeln!(io::stderr(), "note: {note}");
+        }
         for note in found.database.iter().flat_map(|(connected, _)| &connected.notes) {
             let _ = writeln!(io::stderr(), "note: {note}");
         }
@@ -63,10 +70,10 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
             let makes = job.path.chain.output().len();
             let _ = writeln!(
                 out,
-                "{} -> {}: {} files, {reads} of {all} columns read, {makes} columns loaded: no problem found",
+                "{} -> {}: {}, {reads} of {all} columns read, {makes} columns loaded: no problem found",
                 job.from,
                 job.into,
-                job.units.len()
+                counted(&job.units)
             );
         }
     }
@@ -83,6 +90,15 @@ fn made(found: &Found) -> impl Iterator<Item = (&Job, &Creation)> {
             Destination::ToMake(creation) => Some((job, creation)),
         }
     })
+}
+
+/// `1 file`, `3 files`, `1 table of a cluster`.
+fn counted(units: &[JobUnit]) -> String {
+    match units {
+        [JobUnit { unit: Unit::Table(_), .. }] => "a table of a cluster".into(),
+        [_] => "1 file".into(),
+        more => format!("{} files", more.len()),
+    }
 }
 
 /// What is wrong with a recipe that could not be read, in the form of the other problems.

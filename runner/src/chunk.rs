@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::batch::RowStarts;
 use crate::copy::message::{ChunkEnd, Message};
-use crate::counters::Counts;
+use crate::counters::{Asides, Counts};
 use crate::memory::{Loan, MAX_BATCH_BYTES};
 use crate::position::Position;
 use crate::reject::{Original, Reject};
@@ -118,7 +118,7 @@ impl<'a> Chunk<'a> {
         self.pending.counts += batch.counts;
         self.pending.end = batch.end;
         self.pending.source_bytes += batch.source_bytes;
-        self.pending.blank += batch.blank;
+        self.pending.asides += batch.asides;
         self.loan = batch.loan;
         self.place_bytes += batch.place_bytes;
         self.reject_bytes += batch.rejects.iter().map(held_bytes).sum::<usize>();
@@ -180,7 +180,7 @@ pub(crate) struct Accounted {
     pub(crate) rejects: Vec<Reject>,
     pub(crate) end: Position,
     pub(crate) source_bytes: u64,
-    pub(crate) blank: u64,
+    pub(crate) asides: Asides,
     /// Held for the places of its rows until the chunk is committed.
     pub(crate) place_bytes: usize,
     pub(crate) loan: Option<Loan>,
@@ -208,7 +208,15 @@ mod tests {
         let counts = Counts { read, loaded: read, written: read, ..Counts::default() };
         let place_bytes = 8 * read as usize;
         let (source_bytes, end) = (end, Position::File { byte: end, line: 1 + read });
-        Accounted { counts, rejects: Vec::new(), end, source_bytes, blank: 0, place_bytes, loan: None }
+        Accounted {
+            counts,
+            rejects: Vec::new(),
+            end,
+            source_bytes,
+            asides: Asides::default(),
+            place_bytes,
+            loan: None,
+        }
     }
 
     #[test]

@@ -42,6 +42,25 @@ impl AddAssign for Counts {
     }
 }
 
+/// What a source yields besides rows, all of it told of in the report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asides {
+    /// Blank lines of files; they are no rows.
+    pub blank_lines: u64,
+    /// Partitions of tables with static columns and no row that the recipe has passed over.
+    pub static_only: u64,
+    /// Values of zero length, of types that have none, that became NULL.
+    pub empty_values: u64,
+}
+
+impl AddAssign for Asides {
+    fn add_assign(&mut self, other: Asides) {
+        self.blank_lines += other.blank_lines;
+        self.static_only += other.static_only;
+        self.empty_values += other.empty_values;
+    }
+}
+
 /// Where a stream's time goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -81,7 +100,7 @@ pub struct Live {
     chunks: AtomicU64,
     source_bytes: AtomicU64,
     copy_bytes: AtomicU64,
-    blank: AtomicU64,
+    asides: Mutex<Asides>,
     first_copy_us: AtomicU64,
 }
 
@@ -102,8 +121,8 @@ pub struct Committed {
     pub source_bytes: u64,
     /// Bytes sent to COPY.
     pub copy_bytes: u64,
-    /// Blank lines passed over.
-    pub blank: u64,
+    /// What was no row, and what was changed.
+    pub asides: Asides,
 }
 
 /// [`Live`] at one moment.
@@ -119,8 +138,8 @@ pub struct Snapshot {
     pub source_bytes: u64,
     /// Committed bytes of COPY.
     pub copy_bytes: u64,
-    /// Blank lines passed over.
-    pub blank: u64,
+    /// What was no row, and what was changed.
+    pub asides: Asides,
     /// From the process's start to the first byte of the first COPY.
     pub first_copy: Option<Duration>,
     /// Time of all streams together, in [`Work::ALL`]'s order.
@@ -162,7 +181,7 @@ impl Live {
             chunks: AtomicU64::new(0),
             source_bytes: AtomicU64::new(0),
             copy_bytes: AtomicU64::new(0),
-            blank: AtomicU64::new(0),
+            asides: Mutex::default(),
             first_copy_us: AtomicU64::new(0),
         }
     }
@@ -200,7 +219,7 @@ impl Live {
         self.chunks.fetch_add(1, Relaxed);
         self.source_bytes.fetch_add(chunk.source_bytes, Relaxed);
         self.copy_bytes.fetch_add(chunk.copy_bytes, Relaxed);
-        self.blank.fetch_add(chunk.blank, Relaxed);
+        *self.asides.lock().unwrap_or_else(PoisonError::into_inner) += chunk.asides;
     }
 
     /// Committed rejects by reason.
@@ -217,7 +236,7 @@ impl Live {
             chunks: self.chunks.load(Relaxed),
             source_bytes: self.source_bytes.load(Relaxed),
             copy_bytes: self.copy_bytes.load(Relaxed),
-            blank: self.blank.load(Relaxed),
+            asides: *self.asides.lock().unwrap_or_else(PoisonError::into_inner),
             first_copy: (first_copy_us > 0).then(|| Duration::from_micros(first_copy_us)),
             spent: std::array::from_fn(|i| Duration::from_nanos(self.spent_ns[i].load(Relaxed))),
             nodes: self.nodes.iter().map(NodeLive::snapshot).collect(),
@@ -252,10 +271,11 @@ mod tests {
         let live = Live::new(Instant::now(), 2);
         live.stream(1, true);
         let counts = Counts { read: 3, loaded: 3, written: 5, ..Counts::default() };
-        live.committed(1, &Committed { counts, source_bytes: 7, copy_bytes: 8, blank: 1 }, Tally::default());
+        let asides = Asides { blank_lines: 1, ..Asides::default() };
+        live.committed(1, &Committed { counts, source_bytes: 7, copy_bytes: 8, asides }, Tally::default());
         let now = live.snapshot();
         assert_eq!(
-            (now.counts, now.chunks, now.source_bytes, now.copy_bytes, now.blank),
+            (now.counts, now.chunks, now.source_bytes, now.copy_bytes, now.asides.blank_lines),
             (counts, 1, 7, 8, 1)
         );
         let node = NodeSnapshot { rows: 5, streams: 1, most_streams: 1 };

@@ -5,7 +5,7 @@
 //!
 //! | floor | modules | may import |
 //! |--:|---|---|
-//! | 0 nouns | [`schema`], [`values`], [`text_form`], [`loads`], [`position`], [`batch`], [`dialect`], [`reject`], [`original`], [`counters`], [`memory`], [`units`], [`tls`] | std, arrow |
+//! | 0 nouns | [`schema`], [`values`], [`text_form`], [`loads`], [`position`], [`batch`], [`dialect`], [`reject`], [`original`], [`counters`], [`memory`], [`units`], [`tls`], `append` | std, arrow |
 //! | 1 stages | [`source`], [`split`], [`transform`], [`encode`], [`copy`] | floor 0 and themselves, never another stage |
 //! | 2 around | [`recipe`], [`mod@reference`], `progress`, `report` | the stages' settings, floor 0 |
 //! | 3 path | `pipeline` and the loose files beside it | floors 0 to 2: the only place where two stages meet |
@@ -13,6 +13,7 @@
 //!
 //! Start with `pipeline`: it shows the path of a row whole.
 
+mod append;
 pub mod batch;
 mod check;
 pub mod chunk;
@@ -27,6 +28,9 @@ pub mod exit_code;
 mod failure;
 mod feed;
 mod feed_adopt;
+mod init;
+mod init_address;
+mod init_recipe;
 mod inspect;
 mod job;
 mod job_create;

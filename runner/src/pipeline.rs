@@ -172,9 +172,9 @@ impl Walker {
         let mut rejects = self.rejects(&batch, outcome.rejects, fate);
         rejects.append(&mut batch.rejects);
         rejects.sort_by(|a, b| a.position.cmp(&b.position));
-        let Batch { end, source_bytes, blank, loan, starts, .. } = batch;
+        let Batch { end, source_bytes, asides, loan, starts, .. } = batch;
         let place_bytes = starts.held_bytes();
-        chunk.account(Accounted { counts, rejects, end, source_bytes, blank, place_bytes, loan });
+        chunk.account(Accounted { counts, rejects, end, source_bytes, asides, place_bytes, loan });
         Ok(true)
     }
 

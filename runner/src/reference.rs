@@ -264,7 +264,8 @@ fn recipe_section(text: &mut String, path: &str, schema: &Value) {
         return recipe_steps(text, schema, &keys);
     }
     if !path.is_empty() && !keys.is_empty() {
-        let alternative = if ["source.cassandra", "target.files"].contains(&path) { "#" } else { "" };
+        let other = path.starts_with("source.cassandra") || path == "target.files";
+        let alternative = if other { "#" } else { "" };
         *text += &format!("\n{}", comment(&description(schema), "# "));
         let (open, close) = if schema.get("items").is_some() { ("[[", "]]") } else { ("[", "]") };
         *text += &format!("{alternative}{open}{path}{close}\n");

@@ -79,7 +79,8 @@ const OF_CASSANDRA: [&str; 5] = ["where", "token_range", "limit", "writetime", "
 #[test]
 fn every_key_in_it_may_be_uncommented() {
     let keys = [&["max_rejects_percent"], &OF_CASSANDRA[..]].concat();
-    let recipe = parse(&uncommented_without(&["source.cassandra", "target.files"], &keys));
+    let recipe =
+        parse(&uncommented_without(&["source.cassandra", "source.cassandra.values", "target.files"], &keys));
     assert_eq!(recipe.tables[0].transforms.len(), 4);
     assert_eq!(recipe.tables[0].types.len(), 1);
 }

@@ -49,6 +49,10 @@ pub struct Report {
     pub chunks: u64,
     /// Blank lines passed over in this run; they are no rows.
     pub blank_lines: u64,
+    /// Partitions with static columns and no row, passed over in this run.
+    pub static_only: u64,
+    /// Values of zero length that became NULL in this run.
+    pub empty_values: u64,
     /// From the process's start to the first byte of the first COPY.
     pub first_copy_ms: Option<f64>,
     /// Processor time of this process, where it is known.
@@ -159,7 +163,9 @@ impl Report {
             source_bytes: now.source_bytes,
             copy_bytes: now.copy_bytes,
             chunks: now.chunks,
-            blank_lines: now.blank,
+            blank_lines: now.asides.blank_lines,
+            static_only: now.asides.static_only,
+            empty_values: now.asides.empty_values,
             first_copy_ms: now.first_copy.map(|time| time.as_secs_f64() * 1e3),
             cpu_seconds: None,
             peak_memory_bytes: None,
@@ -236,6 +242,12 @@ impl Report {
         }
         if self.blank_lines > 0 {
             writeln!(to, "  blank     {} lines passed over", grouped(self.blank_lines))?;
+        }
+        if self.static_only > 0 {
+            writeln!(to, "  static    {} partitions without rows passed over", grouped(self.static_only))?;
+        }
+        if self.empty_values > 0 {
+            writeln!(to, "  empty     {} values of zero length became NULL", grouped(self.empty_values))?;
         }
         for Reason { stage, code, reason, rows } in self.rejects.iter().take(10) {
             writeln!(to, "  rejects   {} {stage}/{code}: {}", grouped(*rows), printable(reason))?;

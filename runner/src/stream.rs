@@ -249,7 +249,7 @@ fn count(live: &Live, node: usize, chunk: &Committed) {
         counts: chunk.counts,
         source_bytes: chunk.source_bytes,
         copy_bytes: chunk.bytes,
-        blank: chunk.blank,
+        asides: chunk.asides,
     };
     live.committed(node, &counted, chunk.rejects.clone());
 }

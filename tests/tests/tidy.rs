@@ -25,6 +25,7 @@ const FLOORS: [(u8, &[&str]); 5] = [
             "text_form",
             "values",
             "tls",
+            "append",
         ],
     ),
     (1, &["source", "split", "transform", "encode", "copy"]),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::batch::RowStarts;
-use crate::counters::Counts;
+use crate::counters::{Asides, Counts};
 use crate::memory::Loan;
 use crate::position::Position;
 use crate::reject::Reject;
@@ -33,8 +33,8 @@ pub struct ChunkEnd {
     pub lines: LineMap,
     /// Bytes of the source that this chunk covers.
     pub source_bytes: u64,
-    /// Blank lines of the source passed over; they are no rows.
-    pub blank: u64,
+    /// What was read besides rows.
+    pub asides: Asides,
     /// The split ends with this chunk.
     pub done: bool,
 }
@@ -48,7 +48,7 @@ impl ChunkEnd {
             rejects: Vec::new(),
             lines: LineMap::default(),
             source_bytes: 0,
-            blank: 0,
+            asides: Asides::default(),
             done: false,
         }
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::counters::Counts;
+use crate::counters::{Asides, Counts};
 use crate::position::Position;
 use crate::reject::Tally;
 
@@ -140,8 +140,8 @@ pub struct Committed {
     pub bytes: u64,
     /// Bytes of the source.
     pub source_bytes: u64,
-    /// Blank lines passed over.
-    pub blank: u64,
+    /// What was read besides rows.
+    pub asides: Asides,
     /// Its rejects by reason.
     pub rejects: Tally,
     /// Time spent waiting since the chunk before.

@@ -1,6 +1,9 @@
 //! One cell: its value's text form, quoted where that can be needed.
 
+use arrow_array::StringArray;
+
 use super::{list, quote};
+use crate::append::append;
 use crate::text_form;
 use crate::values::{Cells, Values, text_bytes};
 
@@ -9,10 +12,11 @@ use crate::values::{Cells, Values, text_bytes};
 pub(super) fn encode(cells: &Cells, plain: bool, row: usize, out: &mut Vec<u8>) -> u32 {
     match cells {
         Cells::Scalars(Values::Text(values)) => {
+            let (bytes, length) = text(values, row);
             if !plain {
-                return quote::text(values.value(row).as_bytes(), out);
+                return quote::text(bytes, length, out);
             }
-            quote::plain_text(values.value(row).as_bytes(), out);
+            quote::plain_text(bytes, length, out);
         }
         Cells::Scalars(values) => bare(values, row, out),
         Cells::Lists { offsets, nulls, elements } => {
@@ -35,7 +39,8 @@ pub(super) fn bare(values: &Values, index: usize, out: &mut Vec<u8>) {
         Values::Float32(values) => text_form::float32(values[index], out),
         Values::Float64(values) => text_form::float64(values[index], out),
         Values::Numeric(values) | Values::Text(values) => {
-            out.extend_from_slice(values.value(index).as_bytes());
+            let (bytes, length) = text(values, index);
+            append(bytes, length, out);
         }
         Values::Bytes(values) => text_form::bytes(values.value(index), out),
         Values::Uuid(values) => text_form::uuid(values.value(index), out),
@@ -44,6 +49,14 @@ pub(super) fn bare(values: &Values, index: usize, out: &mut Vec<u8>) {
         Values::Timestamp(values) => text_form::timestamp(values[index], out),
         Values::Interval(values) => text_form::interval(values[index], out),
     }
+}
+
+/// The bytes of a value and what is behind them, and how many are its own.
+#[inline]
+fn text(values: &StringArray, index: usize) -> (&[u8], usize) {
+    let offsets = values.value_offsets();
+    let (start, end) = (offsets[index] as usize, offsets[index + 1] as usize);
+    (&values.value_data()[start..], end - start)
 }
 
 /// Whether a text column's buffer holds no special byte at all, so that its cells need no look each.

@@ -36,7 +36,7 @@ impl Encoder {
             if index > 0 {
                 out.push(b',');
             }
-            quote::text(name.as_bytes(), out);
+            quote::text(name.as_bytes(), name.len(), out);
         }
         out.push(b'\n');
     }

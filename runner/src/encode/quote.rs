@@ -1,29 +1,29 @@
 //! CSV quoting as PostgreSQL reads it: `"` around a cell and doubled inside. Must not know: types.
 
-/// Appends a text cell. Answers the newlines inside its quotes.
+use crate::append::append;
+
+/// Appends the first `length` of `bytes` as a text cell. Answers the newlines inside its quotes.
 ///
 /// Quoted are: the empty text (unquoted it is NULL), a cell with a delimiter, quote or line end, and one that
 /// starts with `\.`, because a line of `\.` alone ends the COPY, silently.
 #[inline]
-pub(super) fn text(cell: &[u8], out: &mut Vec<u8>) -> u32 {
-    if cell.is_empty() {
-        out.extend_from_slice(b"\"\"");
-        return 0;
+pub(super) fn text(bytes: &[u8], length: usize, out: &mut Vec<u8>) -> u32 {
+    let cell = &bytes[..length];
+    if is_special(cell) {
+        return quoted(cell, out);
     }
-    if !is_special(cell) && !cell.starts_with(b"\\.") {
-        out.extend_from_slice(cell);
-        return 0;
-    }
-    quoted(cell, out)
+    plain_text(bytes, length, out);
+    0
 }
 
-/// Appends a text cell of a column without special bytes.
+/// The same for a cell of a column without special bytes.
 #[inline]
-pub(super) fn plain_text(cell: &[u8], out: &mut Vec<u8>) {
+pub(super) fn plain_text(bytes: &[u8], length: usize, out: &mut Vec<u8>) {
+    let cell = &bytes[..length];
     if cell.is_empty() || cell.starts_with(b"\\.") {
         quoted(cell, out);
     } else {
-        out.extend_from_slice(cell);
+        append(bytes, length, out);
     }
 }
 
@@ -99,7 +99,7 @@ fn quoted(cell: &[u8], out: &mut Vec<u8>) -> u32 {
             doubled[end + 1] = b'"';
             end += 1 + usize::from(*byte == b'"');
         }
-        out.extend_from_slice(&doubled[..end]);
+        append(&doubled, end, out);
     }
     out.push(b'"');
     count(b'\n', cell)
@@ -125,7 +125,7 @@ mod tests {
         #[test]
         fn quoting_in_place_equals_quoting(cell in "[a,\"\n\r]{1,20}") {
             let mut expected = b"before".to_vec();
-            let lines = text(cell.as_bytes(), &mut expected);
+            let lines = text(cell.as_bytes(), cell.len(), &mut expected);
             let mut out = format!("before{cell}").into_bytes();
             prop_assert_eq!(in_place(6, &mut out), lines);
             prop_assert_eq!(out, expected);

@@ -1,4 +1,4 @@
-//! One column while it is built: cells go straight into Arrow's buffers. Must not know records or files.
+//! One column while it is built: cells go straight into Arrow's buffers. Must not know where cells come from.
 
 use std::mem::take;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use arrow_buffer::{
 };
 use arrow_schema::{ArrowError, Field as ArrowField};
 
+use super::found::Cell;
 use super::{cell, interval, list, time};
 use crate::memory::MAX_BATCH_BYTES;
 use crate::schema::{Scalar, Type};
@@ -98,6 +99,34 @@ impl Column {
     /// Rows so far.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Appends cell after cell, `None` as NULL, up to the first that is no value; how many were appended.
+    pub(super) fn push_all<'a>(&mut self, cells: impl Iterator<Item = Option<Cell<'a>>>) -> usize {
+        let before = self.rows;
+        if let Values::Text(bytes) = &mut self.values {
+            for cell in cells {
+                match cell {
+                    None => self.nulls.append_null(),
+                    Some(cell) => {
+                        cell.append_to(&mut bytes.data);
+                        self.nulls.append_non_null();
+                    }
+                }
+                bytes.end();
+                self.rows += 1;
+            }
+            return self.rows - before;
+        }
+        let mut scratch = Vec::new();
+        for cell in cells {
+            match cell {
+                None => self.push_null(),
+                Some(cell) if self.push(cell.meant(&mut scratch)) => {}
+                Some(_) => break,
+            }
+        }
+        self.rows - before
     }
 
     /// Takes back all rows behind the first `rows`.

@@ -34,6 +34,7 @@ pub mod csv;
 mod describe;
 mod error;
 mod fingerprint;
+mod found;
 mod input;
 mod interval;
 mod list;

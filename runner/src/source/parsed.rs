@@ -102,11 +102,6 @@ impl Parsed {
         self.cells
     }
 
-    /// Room for one cell that was not parsed here.
-    pub(super) fn scratch(&mut self) -> &mut [u8] {
-        &mut self.decoded
-    }
-
     /// Cell `index`, one of the kept ones.
     pub(super) fn cell(&self, index: usize) -> &[u8] {
         let (start, end) = self.bounds(index);

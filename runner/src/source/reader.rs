@@ -6,9 +6,11 @@ use std::sync::Arc;
 use super::column::Column;
 use super::csv::Settings;
 use super::records::{Limits, Next, Records};
+use super::scan::Reach;
 use super::stream::Stream;
 use super::{Error, SourceFile};
 use crate::batch::{Batch, RowStarts};
+use crate::counters::Asides;
 use crate::memory::{Loan, Memory};
 use crate::position::Position;
 use crate::reject::{MAX_ORIGINAL_BYTES, Original, Reject, Stage};
@@ -17,6 +19,9 @@ use crate::units::ByteSize;
 
 /// Bytes read at a time: more gains nothing, and there is one such buffer per stream.
 const MAX_BLOCK_BYTES: usize = 128 * 1024;
+
+/// Rows taken at once; a scan finds fewer.
+const MAX_STRIDE: usize = 1024;
 
 /// Reads one split, batch by batch.
 pub struct Reader {
@@ -29,6 +34,8 @@ pub struct Reader {
     end: Option<u64>,
     memory: Memory,
     batch_bytes: u64,
+    /// How many records are taken at once at most: less after one that had to be left out.
+    stride: usize,
 }
 
 /// A column that is built.
@@ -96,6 +103,7 @@ impl Reader {
             end,
             memory: memory.clone(),
             batch_bytes: memory.batch_bytes() as u64,
+            stride: MAX_STRIDE,
         })
     }
 
@@ -105,7 +113,14 @@ impl Reader {
         let (from, line) = self.records.place();
         let starts = RowStarts::in_file(from, line);
         let mut draft = Draft { from, starts, rejects: Vec::new(), blank: 0, loan: None };
-        while draft.starts.len() + draft.rejects.len() < max_rows.max(1) {
+        loop {
+            let left = max_rows.max(1).saturating_sub(draft.starts.len() + draft.rejects.len());
+            if left == 0 {
+                break;
+            }
+            if draft.loan.is_none() && self.take_ahead(left, &mut draft) {
+                continue;
+            }
             let (byte, _) = self.records.place();
             let empty = byte == from;
             if self.end.is_some_and(|end| byte >= end) {
@@ -132,6 +147,30 @@ impl Reader {
             }
         }
         self.finish(draft)
+    }
+
+    /// Adds rows that are nothing special, column by column, and stops in front of the first that is no row; what it
+    /// does not add is for [`Reader::take`]. False when there was none.
+    fn take_ahead(&mut self, left: usize, draft: &mut Draft) -> bool {
+        let byte = self.records.place().0;
+        let found = self.records.look_ahead(Reach {
+            records: left.min(self.stride),
+            starts_before: self.end.map_or(u64::MAX, |end| end.saturating_sub(byte)),
+            ends_by: self.batch_bytes.saturating_sub(byte - draft.from),
+        });
+        if found == 0 {
+            return false;
+        }
+        let before = draft.starts.len();
+        let mut rows = self.records.utf8_ahead();
+        for Wanted { index, column, .. } in &mut self.wanted {
+            let cells = self.records.column_ahead(*index, &self.null_words);
+            rows = column.push_all(cells.take(rows));
+        }
+        let rows = self.records.consume_ahead(rows, &mut draft.starts);
+        self.roll_back(before + rows);
+        self.stride = if rows == found { MAX_STRIDE.min(2 * self.stride) } else { rows.max(1) };
+        rows > 0
     }
 
     fn bytes_with_next(&self, from: u64) -> u64 {
@@ -192,7 +231,7 @@ impl Reader {
 
     /// Whether the wanted cells are UTF-8, each on its own.
     fn check_utf8(&mut self) -> Result<(), (&'static str, String)> {
-        if self.records.is_utf8() {
+        if self.records.is_ascii() {
             return Ok(());
         }
         for wanted in &self.wanted {
@@ -240,7 +279,7 @@ impl Reader {
             rows: draft.starts.len(),
             starts: Arc::new(draft.starts),
             rejects: draft.rejects,
-            blank: draft.blank,
+            asides: Asides { blank_lines: draft.blank, ..Asides::default() },
             end,
             source_bytes,
             loan: draft.loan,

@@ -43,7 +43,7 @@ impl Seen {
             let Original::Bytes(bytes) = &reject.original else { panic!("{reject:?}") };
             self.rejects.push((reject.position.clone(), reject.code, bytes.clone()));
         }
-        self.blank += batch.blank;
+        self.blank += batch.asides.blank_lines;
         self.ends.push(batch.end.clone());
     }
 

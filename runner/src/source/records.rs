@@ -1,11 +1,14 @@
 //! One record after the other from a stream, with what `csv-core` hides: where a record starts, which lines it
 //! spans, whether a cell was quoted, blank lines, a quote that is never closed. Must not know columns or types.
 
+mod ahead;
+
 use memchr::memchr;
 
 use super::Error;
+use super::found::{Found, means_null};
 use super::parsed::Parsed;
-use super::scan::{Cells, Scanner};
+use super::scan::Scanner;
 use super::skipped::{Skipped, lone_returns};
 use super::stream::{Got, Stream};
 use crate::dialect::Dialect;
@@ -13,7 +16,8 @@ use crate::position::Position;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads records. The one in hand stays until [`Records::consume`].
+/// Reads records: one after the other, of which the one in hand stays until [`Records::consume`], or many at once
+/// between two of those.
 pub(super) struct Records {
     stream: Stream,
     ended: bool,
@@ -38,13 +42,12 @@ pub(super) struct Records {
     has_line_end: bool,
     /// Newlines in it that `parsed` did not see.
     newlines: u64,
-    /// The usual way to its cells, and what it found: the number of cells, of which the first are in `found`.
-    scanner: Option<Scanner>,
-    scanned: Option<usize>,
-    found: Cells,
-    /// The other way.
     parsed: Parsed,
     skipped: Option<Skipped>,
+
+    /// The usual way to records, many at once, and what it found behind `start`.
+    scanner: Option<Scanner>,
+    ahead: Found,
 }
 
 /// What a reader may hold.
@@ -112,11 +115,10 @@ impl Records {
             taken: 0,
             has_line_end: true,
             newlines: 0,
-            scanner: Scanner::new(&dialect),
-            scanned: None,
-            found: Cells::default(),
+            scanner: Scanner::new(&dialect, limits.cells, limits.max_row_bytes),
             parsed: Parsed::new(dialect, limits.cells, limits.block_bytes),
             skipped: None,
+            ahead: Found::default(),
         }
     }
 
@@ -179,7 +181,7 @@ impl Records {
 
     fn begin(&mut self) {
         self.parsed.begin();
-        (self.newlines, self.scanned, self.has_line_end) = (0, None, true);
+        (self.newlines, self.has_line_end) = (0, true);
         self.phase = match self.buffer[self.start] {
             b'\n' => {
                 (self.taken, self.newlines) = (1, 1);
@@ -189,19 +191,8 @@ impl Records {
                 self.taken = 1;
                 Phase::Return { blank: true }
             }
-            _ => self.scan(),
+            _ => Phase::Inside,
         };
-    }
-
-    /// Takes the record whole, if that is possible.
-    fn scan(&mut self) -> Phase {
-        let bytes = &self.buffer[self.start..self.filled];
-        let scan = |scanner: &Scanner| scanner.record(bytes, &mut self.found, self.limits.cells);
-        let Some(scanned) = self.scanner.as_ref().and_then(scan) else { return Phase::Inside };
-        self.scanned = Some(scanned.cells);
-        self.newlines = scanned.newlines;
-        self.taken = scanned.length;
-        self.behind_line_end()
     }
 
     /// What follows the byte that ended the record.
@@ -357,38 +348,25 @@ impl Records {
 
     /// How many cells the record in hand has.
     pub(super) fn cells(&self) -> usize {
-        self.scanned.unwrap_or_else(|| self.parsed.cells())
+        self.parsed.cells()
     }
 
-    /// Whether all cells of the record in hand are UTF-8 for sure, because the bytes are as a whole.
-    pub(super) fn is_utf8(&self) -> bool {
-        // Between scanned cells are only ASCII bytes; parsed ones follow each other.
-        let whole = self.raw_with_line_end();
-        !self.has_non_ascii || self.scanned.is_some() && simdutf8::basic::from_utf8(whole).is_ok()
+    /// Whether all cells are UTF-8 for sure.
+    pub(super) fn is_ascii(&self) -> bool {
+        !self.has_non_ascii
     }
 
     /// Cell `index`, one of the kept ones, of the record in hand, unescaped.
-    pub(super) fn cell(&mut self, index: usize) -> &[u8] {
-        match self.scanned {
-            None => self.parsed.cell(index),
-            Some(_) => {
-                let record = &self.buffer[self.start..self.start + self.taken];
-                self.found.meant(record, index, self.parsed.scratch())
-            }
-        }
+    pub(super) fn cell(&self, index: usize) -> &[u8] {
+        self.parsed.cell(index)
     }
 
     /// The same, or `None` where it means NULL: without quotes, and empty or one of `null_words`.
     pub(super) fn value(&mut self, index: usize, null_words: &[Box<[u8]>]) -> Option<&[u8]> {
-        let means_null = |cell: &[u8]| cell.is_empty() || null_words.iter().any(|word| **word == *cell);
         let record = &self.buffer[self.start..self.start + self.taken];
-        let is_null = if self.scanned.is_some() {
-            let (cell, quoted) = self.found.written(record, index);
-            !quoted && means_null(cell)
-        } else {
-            means_null(self.parsed.cell(index)) && !self.parsed.is_quoted(record, index)
-        };
-        if is_null { None } else { Some(self.cell(index)) }
+        let cell = self.parsed.cell(index);
+        let is_null = means_null(cell, null_words) && !self.parsed.is_quoted(record, index);
+        if is_null { None } else { Some(self.parsed.cell(index)) }
     }
 }
 

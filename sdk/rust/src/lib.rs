@@ -115,6 +115,7 @@ compile_error!("the contract's buffers are little-endian, as is WebAssembly");
 // The macros say `::etl_sdk`, in this crate's own tests too.
 extern crate self as etl_sdk;
 
+mod append;
 mod column;
 mod export;
 #[doc(hidden)]

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::{fmt, mem};
 
+use crate::append::append;
 use crate::column::Column;
 use crate::schema::{Scalar, Type};
 use crate::types::{Date, Displayed, Inet, Interval, Json, Numeric, Scaled, Time, Timestamp, Uuid};
@@ -101,28 +102,29 @@ fn push_bit(bits: &mut Vec<u8>, row: usize, bit: bool) {
 #[derive(Default)]
 pub struct FixedWriter<const N: usize> {
     validity: Validity,
-    data: Vec<u8>,
+    data: Vec<[u8; N]>,
 }
 
 impl<const N: usize> FixedWriter<N> {
     #[inline]
     fn push(&mut self, value: [u8; N]) {
         self.validity.push(true);
-        self.data.extend_from_slice(&value);
+        self.data.push(value);
     }
 }
 
 impl<const N: usize> ColumnWriter for FixedWriter<N> {
     fn reserve(&mut self, rows: usize) {
-        self.data.reserve(rows * N);
+        self.data.reserve(rows);
     }
     #[inline]
     fn null(&mut self) {
         self.validity.push(false);
-        self.data.extend_from_slice(&[0; N]);
+        self.data.push([0; N]);
     }
     fn finish(&mut self) -> Column {
-        Column { validity: self.validity.finish(), data: mem::take(&mut self.data), ..Column::default() }
+        let data = mem::take(&mut self.data).into_flattened();
+        Column { validity: self.validity.finish(), data, ..Column::default() }
     }
 }
 
@@ -156,13 +158,11 @@ impl ColumnWriter for BitsWriter {
 }
 
 /// Where each row ends.
-struct Offsets {
-    bytes: Vec<u8>,
-}
+struct Offsets(Vec<[u8; 4]>);
 
 impl Default for Offsets {
     fn default() -> Self {
-        Offsets { bytes: vec![0; 4] }
+        Offsets(vec![[0; 4]])
     }
 }
 
@@ -170,7 +170,11 @@ impl Offsets {
     #[inline]
     fn push(&mut self, end: usize) {
         let end = i32::try_from(end).expect("a column of one batch has at most 2 GiB");
-        self.bytes.extend_from_slice(&end.to_le_bytes());
+        self.0.push(end.to_le_bytes());
+    }
+
+    fn finish(&mut self) -> Vec<u8> {
+        mem::take(self).0.into_flattened()
     }
 }
 
@@ -187,7 +191,7 @@ pub struct VariableWriter {
 impl VariableWriter {
     #[inline]
     fn push(&mut self, value: &[u8]) {
-        self.data.extend_from_slice(value);
+        append(value, &mut self.data);
         self.end();
     }
 
@@ -216,7 +220,7 @@ impl fmt::Write for Text<'_> {
 
 impl ColumnWriter for VariableWriter {
     fn reserve(&mut self, rows: usize) {
-        self.offsets.bytes.reserve(4 * rows);
+        self.offsets.0.reserve(rows);
         self.data.reserve(self.usual_bytes);
     }
     #[inline]
@@ -226,7 +230,7 @@ impl ColumnWriter for VariableWriter {
     }
     fn finish(&mut self) -> Column {
         self.usual_bytes = self.data.len() + self.data.len() / 8;
-        let (offsets, data) = (mem::take(&mut self.offsets).bytes, mem::take(&mut self.data));
+        let (offsets, data) = (self.offsets.finish(), mem::take(&mut self.data));
         Column { validity: self.validity.finish(), offsets, data, elements: None }
     }
 }
@@ -243,7 +247,7 @@ pub struct ListWriter<W> {
 
 impl<W: ColumnWriter> ColumnWriter for ListWriter<W> {
     fn reserve(&mut self, rows: usize) {
-        self.offsets.bytes.reserve(4 * rows);
+        self.offsets.0.reserve(rows);
         self.elements.reserve(rows);
     }
     fn null(&mut self) {
@@ -252,7 +256,7 @@ impl<W: ColumnWriter> ColumnWriter for ListWriter<W> {
     }
     fn finish(&mut self) -> Column {
         self.length = 0;
-        let (offsets, elements) = (mem::take(&mut self.offsets).bytes, self.elements.finish());
+        let (offsets, elements) = (self.offsets.finish(), self.elements.finish());
         Column {
             validity: self.validity.finish(),
             offsets,

@@ -136,7 +136,7 @@ async fn a_good_recipe_is_told_with_its_files_and_columns_and_nothing_is_made() 
     let ran = folder.etl(["check", "recipe.toml"]).run().code(0);
     assert_eq!(
         ran.stdout,
-        "rows.csv -> public.good: 1 files, 2 of 2 columns read, 2 columns loaded: no problem found\n"
+        "rows.csv -> public.good: 1 file, 2 of 2 columns read, 2 columns loaded: no problem found\n"
     );
     let ran = folder.etl(["check"]).run().code(0);
     assert!(ran.stdout.contains("no problem found"), "recipe.toml is the default: {ran:?}");

@@ -17,7 +17,7 @@ use etl::copy::postgres::plan::{Plan, TableId};
 use etl::copy::postgres::schema::Tables;
 use etl::copy::postgres::stream::Stream;
 use etl::copy::state::{Claimed, Committed, Loaded, NewSplit, RunKey, Source, Started};
-use etl::counters::Counts;
+use etl::counters::{Asides, Counts};
 use etl::position::Position;
 use etl::reject::{Original, Reject, Stage};
 use etl_tests::postgres::Server;
@@ -206,7 +206,7 @@ pub(crate) fn chunk_of(from: u64, records: &[String], done: bool) -> Vec<Message
         rejects: Vec::new(),
         lines,
         source_bytes: rows * 10,
-        blank: 0,
+        asides: Asides::default(),
         done,
     };
     vec![Message::Rows(Bytes::from(records.concat()), None), Message::End(Box::new(end))]
@@ -234,7 +234,7 @@ pub(crate) fn only_rejects(from: u64, originals: Vec<Original>, done: bool) -> M
         rejects: (from..).zip(originals).map(reject).collect(),
         lines: LineMap::default(),
         source_bytes: rows * 10,
-        blank: 0,
+        asides: Asides::default(),
         done,
     }))
 }

@@ -136,7 +136,7 @@ async fn going_over_max_rejects_rolls_the_chunk_back() {
     messages.push(Message::End(end));
     let error = bed.load(&session, &claimed, messages).await.unwrap_err();
     let Error::TooManyRejects(too_many) = &error else { panic!("{error}") };
-    assert_eq!((too_many.rejected, too_many.last.len(), too_many.last[1].position), (4, 2, at(8)));
+    assert_eq!((too_many.rejected, too_many.last.len(), too_many.last[1].position.clone()), (4, 2, at(8)));
     assert_eq!(bed.rows().await, (5, 5));
     assert_eq!(bed.ledger().await, (at(7), 5, 2));
     assert_eq!(bed.number("SELECT count(*) FROM etl.reject").await, 2);

@@ -61,7 +61,7 @@ async fn a_backend_that_is_ended_in_a_chunk_loses_that_chunk_alone() {
 
     let session = bed.session().await;
     let claimed = bed.claim(&session).await;
-    assert_eq!((claimed.position, claimed.counts.written), (at(10), 10));
+    assert_eq!((&claimed.position, claimed.counts.written), (&at(10), 10));
     bed.load(&session, &claimed, chunk(10, 30, true)).await.unwrap();
     assert_eq!(bed.rows().await, (30, 30));
 }

@@ -15,7 +15,7 @@ use super::folder::Folder;
 use crate::copy::error::Error;
 use crate::copy::ledger::{Committed, Gate, Loaded, OnCommit, SplitKey, Waited};
 use crate::copy::message::{ChunkEnd, Message};
-use crate::counters::{Counts, Live};
+use crate::counters::{Asides, Counts, Live};
 use crate::position::Position;
 use crate::reject::{Original, Reject, Tally};
 
@@ -81,7 +81,7 @@ struct Totals {
     chunks: u64,
     bytes: u64,
     source_bytes: u64,
-    blank: u64,
+    asides: Asides,
     rejects: Tally,
     waited: Waited,
 }
@@ -94,7 +94,7 @@ impl Default for Totals {
             chunks: 0,
             bytes: 0,
             source_bytes: 0,
-            blank: 0,
+            asides: Asides::default(),
             rejects: Tally::default(),
             waited: Waited::default(),
         }
@@ -107,7 +107,7 @@ impl Totals {
         self.counts += end.counts;
         self.chunks += 1;
         self.source_bytes += end.source_bytes;
-        self.blank += end.blank;
+        self.asides += end.asides;
         end.rejects.iter().for_each(|reject| self.rejects.add(reject));
     }
 
@@ -117,7 +117,7 @@ impl Totals {
             counts: self.counts,
             bytes: self.bytes,
             source_bytes: self.source_bytes,
-            blank: self.blank,
+            asides: self.asides,
             rejects: self.rejects.clone(),
             waited: self.waited,
         }

@@ -249,7 +249,7 @@ impl<'s> Load<'s> {
             counts: end.counts,
             bytes: open.as_ref().map_or(0, |open| open.bytes),
             source_bytes: end.source_bytes,
-            blank: end.blank,
+            asides: end.asides,
             rejects: Tally::of(&end.rejects),
             waited: Waited::default(),
         };

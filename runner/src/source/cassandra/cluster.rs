@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use scylla::errors::PrepareError;
 use scylla::frame::response::result::ColumnSpec;
@@ -26,7 +25,6 @@ pub struct Cluster {
     /// Whoever fetches a page that is larger than usual holds the one permit until it is done with it.
     pub(super) large_pages: Arc<Semaphore>,
     statements: Mutex<HashMap<String, Prepared>>,
-    empty_values: AtomicU64,
 }
 
 /// A statement, with the columns that it had when it was prepared first: the driver prepares it anew without a word.
@@ -54,7 +52,6 @@ impl Cluster {
             rate: Rate::new(settings.max_rows_per_second, bytes),
             large_pages: Arc::new(Semaphore::new(1)),
             statements: Mutex::default(),
-            empty_values: AtomicU64::new(0),
             settings: settings.clone(),
         })
     }
@@ -67,15 +64,6 @@ impl Cluster {
     /// The server's release, e.g. `5.0.9`.
     pub fn version(&self) -> &str {
         &self.client.version
-    }
-
-    /// Values of zero length that became NULL so far.
-    pub fn empty_values(&self) -> u64 {
-        self.empty_values.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn count_empty_values(&self, more: u64) {
-        self.empty_values.fetch_add(more, Ordering::Relaxed);
     }
 
     /// The datacenter that is read from, unless all are.

@@ -71,11 +71,18 @@ fn name(text: &str) -> Result<(String, &str), BadName> {
     }
 }
 
-/// As CQL takes them, in quotes where they are needed: reading it yields the same names.
+/// As `from` takes them, in quotes where they are needed: reading it yields the same names.
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", quoted(&self.keyspace), quoted(&self.table))
+        write!(f, "{}.{}", as_typed(&self.keyspace), as_typed(&self.table))
     }
+}
+
+/// A name in quotes only where it would be read as another one without.
+fn as_typed(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let starts_plain = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+    if starts_plain && name.bytes().all(plain) { name.into() } else { quoted(name) }
 }
 
 /// A name as a statement may hold it: in quotes always, so that no word of CQL is in the way.

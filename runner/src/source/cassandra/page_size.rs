@@ -14,15 +14,20 @@ const MOST_ROWS: u64 = 10_000;
 pub(super) struct PageSize {
     rows: u64,
     row_bytes: Option<u64>,
-    /// The server could not do more.
+    /// The server could not do more at some place; it is asked for more again a while behind it.
     most: u64,
+    /// Pages since then.
+    good_pages: u32,
 }
+
+/// So many good pages, and the bound that a failure has set is twice as high.
+const PAGES_TO_FORGET: u32 = 8;
 
 impl PageSize {
     /// Before the first page; `row_bytes` is how large a row may be, if anything is known.
     pub(super) fn new(row_bytes: Option<u64>) -> PageSize {
         let fit = row_bytes.map_or(FIRST_ROWS, |bytes| PAGE_BYTES / bytes.max(1));
-        PageSize { rows: fit.clamp(1, FIRST_ROWS), row_bytes, most: MOST_ROWS }
+        PageSize { rows: fit.clamp(1, FIRST_ROWS), row_bytes, most: MOST_ROWS, good_pages: 0 }
     }
 
     /// How many rows to ask for; no more than `left`.
@@ -41,6 +46,10 @@ impl PageSize {
     pub(super) fn learn(&mut self, rows: u64, bytes: u64) {
         let row_bytes = (bytes / rows.max(1)).max(1);
         self.row_bytes = Some(row_bytes);
+        self.good_pages += 1;
+        if self.good_pages.is_multiple_of(PAGES_TO_FORGET) {
+            self.most = self.most.saturating_mul(2).min(MOST_ROWS);
+        }
         // What is behind may be wider: not much more at once.
         self.rows = (PAGE_BYTES / row_bytes).clamp(1, self.rows.saturating_mul(4)).min(self.most);
     }
@@ -51,7 +60,7 @@ impl PageSize {
             return false;
         }
         self.rows = (self.rows / 8).max(1);
-        self.most = self.rows;
+        (self.most, self.good_pages) = (self.rows, 0);
         true
     }
 }
@@ -83,12 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_could_not_do_is_not_asked_again() {
+    fn what_the_server_could_not_do_is_not_asked_soon_again() {
         let mut size = PageSize::new(None);
         assert!(size.shrink());
-        size.learn(12, 12);
+        (1..PAGES_TO_FORGET).for_each(|_| size.learn(12, 12));
         assert_eq!(size.rows(None), 12);
-        assert!(size.shrink() && !size.shrink());
+        size.learn(12, 12);
+        assert_eq!(size.rows(None), 24);
+        assert!(size.shrink() && size.shrink() && !size.shrink());
         assert_eq!(size.rows(None), 1);
     }
 }

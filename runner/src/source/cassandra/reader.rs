@@ -19,6 +19,7 @@ use super::refuse::Refused;
 use super::settings::StaticOnly;
 use super::table::{Selection, Table};
 use crate::batch::{Batch, RowStarts};
+use crate::counters::Asides;
 use crate::memory::Memory;
 use crate::position::Position;
 use crate::reject::{Original, Reject, Stage};
@@ -119,7 +120,6 @@ impl Reader {
                 Out { row: rows.start + *row as usize, why: Some((why.code(), reason)) }
             }));
         }
-        self.table.cluster.count_empty_values(empties);
         let mut columns = Vec::with_capacity(self.columns.len());
         for (column, wanted) in self.columns.iter_mut().zip(&self.selection.wanted) {
             let built = column.finish().map_err(|_| Error::Internal("a column was built wrong"))?;
@@ -131,7 +131,10 @@ impl Reader {
         if !outs.is_empty() {
             columns = keep(columns, &rows, &outs)?;
         }
-        self.batch(rows, columns, outs)
+        let static_only = outs.iter().filter(|out| out.why.is_none()).count() as u64;
+        let mut batch = self.batch(rows, columns, outs)?;
+        batch.asides = Asides { static_only, empty_values: empties, ..Asides::default() };
+        Ok(batch)
     }
 
     fn batch(&mut self, rows: Range<usize>, columns: Vec<ArrayRef>, outs: Vec<Out>) -> Result<Batch, Error> {
@@ -160,7 +163,7 @@ impl Reader {
             rows: starts.len(),
             starts: Arc::new(starts),
             rejects,
-            blank: 0,
+            asides: Asides::default(),
             end,
             source_bytes: 0,
             loan: None,

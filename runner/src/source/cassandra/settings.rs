@@ -239,6 +239,15 @@ impl Settings {
         }
     }
 
+    /// What a consistency that is weaker than most of the replicas gives up.
+    pub fn note(&self) -> Option<&'static str> {
+        let weak = matches!(self.consistency, Consistency::LocalOne | Consistency::One);
+        weak.then_some(
+            "with this `source.cassandra.consistency` one replica is believed: rows that it missed are not loaded, and \
+             a retry on another one may pass over some; LOCAL_QUORUM does not",
+        )
+    }
+
     /// How far TLS is asked for, by default too.
     pub fn tls_mode(&self) -> TlsMode {
         self.tls.unwrap_or(if self.ca.is_some() { TlsMode::VerifyFull } else { TlsMode::Disable })

@@ -58,18 +58,20 @@ fn lower(text: &str) -> Cow<'_, str> {
 
 /// `2013-01-31T23:59:59Z`, by hand: this module measures the path, not a date library.
 fn timestamp(text: &str) -> Option<Timestamp> {
-    let bytes = text.as_bytes();
-    if bytes.len() != 20 || bytes[4] != b'-' || bytes[7] != b'-' || bytes[10] != b'T' || bytes[19] != b'Z' {
+    let bytes: &[u8; 20] = text.as_bytes().try_into().ok()?;
+    if bytes[4] != b'-' || bytes[7] != b'-' || bytes[10] != b'T' || bytes[13] != b':' || bytes[16] != b':' || bytes[19] != b'Z' {
         return None;
     }
-    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    // Days from civil: years begin in March, so that the leap day is the last one.
-    let shifted = if month > 2 { year } else { year - 1 };
-    let (era, month) = (shifted.div_euclid(400), (month + 9) % 12);
-    let year_of_era = shifted.rem_euclid(400);
-    let day_of_year = (153 * month + 2) / 5 + day - 1;
-    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
-    Some(Timestamp((days * 86_400 + hour * 3600 + minute * 60 + second) * 1_000_000))
+    let pair = |at: usize| {
+        let [tens, ones] = [bytes[at].wrapping_sub(b'0'), bytes[at + 1].wrapping_sub(b'0')];
+        (tens <= 9 && ones <= 9).then_some(u32::from(tens) * 10 + u32::from(ones))
+    };
+    let (year, month, day) = (pair(0)? * 100 + pair(2)?, pair(5)?, pair(8)?);
+    let (hour, minute, second) = (pair(11)?, pair(14)?, pair(17)?);
+    // Days from civil, counted from the year -400, so that nothing is negative: years begin in March, so that the leap day is the
+    // last one.
+    let year = year + 400 - u32::from(month <= 2);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day;
+    let days = i64::from(year * 365 + year / 4 - year / 100 + year / 400 + day_of_year) - (719_469 + 146_097);
+    Some(Timestamp((days * 86_400 + i64::from(hour * 3600 + minute * 60 + second)) * 1_000_000))
 }

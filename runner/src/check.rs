@@ -5,12 +5,15 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use crate::cli::{RecipeArgs, Voice};
+use crate::copy::postgres::create_table::Creation;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::job::Job;
 use crate::job_units::JobUnit;
-use crate::prepare::Prepared;
+use crate::prepare::{Found, Prepared};
 use crate::recipe::{self, Origin, Source};
 use crate::source::Unit;
+use crate::target::Destination;
 
 /// Runs the command.
 pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Failure> {
@@ -32,7 +35,13 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
                 json!({"key": problem.key, "line": lines.line_of(&problem.key), "problem": problem.text()})
             })
             .collect();
-        let _ = writeln!(out, "{}", json!({"name": prepared.recipe.name, "problems": problems}));
+        let makes: Vec<_> = made(&found)
+            .map(|(job, creation)| {
+                json!({"into": job.into, "statement": creation.statement, "notes": creation.notes})
+            })
+            .collect();
+        let _ =
+            writeln!(out, "{}", json!({"name": prepared.recipe.name, "problems": problems, "makes": makes}));
     }
     if !found.problems.is_empty() {
         let failure = prepared.failure(found.problems);
@@ -50,6 +59,12 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
         for note in found.database.iter().flat_map(|(connected, _)| &connected.notes) {
             let _ = writeln!(io::stderr(), "note: {note}");
         }
+        for (job, creation) in made(&found) {
+            let _ = writeln!(io::stderr(), "note: {} is missing: a run makes it, see `etl ddl`", job.into);
+            for note in &creation.notes {
+                let _ = writeln!(io::stderr(), "note: {}: {note}", job.into);
+            }
+        }
         for job in &found.jobs {
             let (reads, all) = (job.path.chain.reads().len(), job.path.fields.len());
             let makes = job.path.chain.output().len();
@@ -63,6 +78,18 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
         }
     }
     Ok(ExitCode::Done)
+}
+
+/// The tables that a run would make; complete where there is no problem.
+fn made(found: &Found) -> impl Iterator<Item = (&Job, &Creation)> {
+    let complete = found.problems.is_empty();
+    let destinations = found.database.iter().flat_map(|(_, destinations)| destinations);
+    found.jobs.iter().zip(destinations).filter(move |_| complete).filter_map(|(job, destination)| {
+        match destination {
+            Destination::There(_) => None,
+            Destination::ToMake(creation) => Some((job, creation)),
+        }
+    })
 }
 
 /// `1 file`, `3 files`, `1 table of a cluster`.

@@ -56,6 +56,8 @@ pub enum Command {
     Check(RecipeArgs),
     /// Show splits, streams and nodes without loading anything.
     Plan(RecipeArgs),
+    /// Write a starting recipe for every table of a keyspace.
+    Init(InitArgs),
     /// Print the statements that make the target's tables.
     Ddl(DdlArgs),
     /// Show what a module is, needs and makes.
@@ -148,6 +150,18 @@ pub enum TargetKind {
     Postgresql,
     /// YugabyteDB's.
     Yugabytedb,
+}
+
+/// `etl init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The cluster and the keyspace: cassandra://[user@]host[:port]/keyspace. The password comes from the environment:
+    /// ETL_SOURCE__CASSANDRA__PASSWORD.
+    #[arg(value_name = "ADDRESS")]
+    pub source: String,
+    /// The file to write, which must not be there yet; `-` for standard output.
+    #[arg(long, value_name = "FILE", default_value = "recipe.toml")]
+    pub output: PathBuf,
 }
 
 /// `etl inspect`.

@@ -10,6 +10,7 @@ use crate::cli::{Cli, Command, Voice};
 use crate::ddl::ddl;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::init::init;
 use crate::inspect::inspect;
 use crate::plan::plan;
 use crate::prepare::SHUTDOWN_LIMIT;
@@ -52,6 +53,7 @@ fn command(cli: &Cli, begun: Instant) -> Result<ExitCode, Failure> {
         Command::Run(args) => runtime.block_on(run(args, cli.voice, begun)),
         Command::Check(args) => runtime.block_on(check(args, cli.voice)),
         Command::Plan(args) => runtime.block_on(plan(args, cli.voice)),
+        Command::Init(args) => runtime.block_on(init(args, cli.voice)),
         Command::Ddl(args) => runtime.block_on(ddl(args, cli.voice)),
         Command::Inspect(args) => inspect(args, cli.voice),
     };

@@ -12,7 +12,7 @@ use crate::job_units::{JobUnit, units};
 use crate::loads::{Loads, loads};
 use crate::memory::Memory;
 use crate::pipeline::TablePath;
-use crate::recipe::Recipe;
+use crate::recipe::{Create, Recipe};
 use crate::recipe_lines::join;
 use crate::source::cassandra::{self, Cluster};
 use crate::source::{self, Input, Unit};
@@ -31,6 +31,8 @@ pub(crate) struct Job {
     pub(crate) path: Arc<TablePath>,
     /// What decides which rows it gets, by name, readable.
     pub(crate) shaping: Vec<(String, String)>,
+    /// Whether the target is made where there is none.
+    pub(crate) create: Option<Create>,
     /// Whether the target may be UNLOGGED.
     pub(crate) allow_unlogged: bool,
 }
@@ -94,6 +96,7 @@ pub(crate) fn prepare(
         units,
         path: Arc::new(path),
         shaping,
+        create: table.create,
         allow_unlogged: table.allow_unlogged,
     })
 }

@@ -135,7 +135,7 @@ async fn load_files(
     files: Vec<Adopted>,
     streams: usize,
 ) -> Result<(), Error> {
-    let most_splits: u64 = files.iter().map(Adopted::most_splits).sum();
+    let most_splits: u64 = files.iter().map(Adopted::most_splits).fold(0, u64::saturating_add);
     let feeder = {
         let (shared, ledgers, handle) = (Arc::clone(shared), ledgers.to_vec(), Handle::current());
         let feed = move || {

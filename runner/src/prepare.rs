@@ -14,7 +14,7 @@ use crate::job::{self, Job, Problem};
 use crate::recipe::{Flags, Recipe, Source, Target};
 use crate::source;
 use crate::source::cassandra::Cluster;
-use crate::target::Connected;
+use crate::target::{Connected, Destination};
 use crate::transform::Engine;
 
 /// A recipe that was read, with its engine.
@@ -29,7 +29,7 @@ pub(crate) struct Prepared {
 pub(crate) struct Found {
     pub(crate) jobs: Vec<Job>,
     /// Without files as the target, `None`.
-    pub(crate) database: Option<(Connected, Vec<Table>)>,
+    pub(crate) database: Option<(Connected, Vec<Destination>)>,
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -108,6 +108,25 @@ impl Prepared {
         prepared.map_err(|panic| Failure::Internal(format!("a table's preparation ended: {panic}")))
     }
 
+    /// The target tables of `jobs`, of which those that are missing are made now.
+    pub(crate) async fn make_tables(
+        &self,
+        connected: &Connected,
+        jobs: &[Job],
+        destinations: Vec<Destination>,
+    ) -> Result<Vec<Table>, Failure> {
+        let (mut tables, mut problems): (Vec<Table>, Vec<Problem>) = (Vec::new(), Vec::new());
+        for (index, (job, destination)) in jobs.iter().zip(destinations).enumerate() {
+            let table = match destination {
+                Destination::There(table) => *table,
+                Destination::ToMake(creation) => connected.make(index, job, &creation, &mut problems).await?,
+            };
+            refuse_twice(index, job, &table, &tables, &mut problems);
+            tables.push(table);
+        }
+        if problems.is_empty() { Ok(tables) } else { Err(self.failure(problems)) }
+    }
+
     /// The problems as a failure, with their lines in the recipe.
     pub(crate) fn failure(&self, problems: Vec<Problem>) -> Failure {
         let file = self.recipe.file.as_ref().map(|file| file.display().to_string());
@@ -119,18 +138,27 @@ async fn match_tables(
     connected: Connected,
     jobs: &[Option<Job>],
     problems: &mut Vec<Problem>,
-) -> Result<(Connected, Vec<Table>), Failure> {
+) -> Result<(Connected, Vec<Destination>), Failure> {
+    let mut destinations = Vec::new();
     let mut tables: Vec<Table> = Vec::new();
     for (index, job) in jobs.iter().enumerate() {
         let Some(job) = job else { continue };
-        let Some(table) = connected.table(index, job, problems).await? else { continue };
-        if tables.iter().any(|other| other.oid == table.oid) {
-            let text = format!("{} is the target of another table of this recipe too", job.into);
-            problems.push(Problem::target(&format!("tables[{index}].into"), text));
+        let Some(destination) = connected.table(index, job, problems).await? else { continue };
+        if let Destination::There(table) = &destination {
+            refuse_twice(index, job, table, &tables, problems);
+            tables.push(Table::clone(table));
         }
-        tables.push(table);
+        destinations.push(destination);
     }
-    Ok((connected, tables))
+    Ok((connected, destinations))
+}
+
+/// Two names can mean one table.
+fn refuse_twice(index: usize, job: &Job, table: &Table, others: &[Table], problems: &mut Vec<Problem>) {
+    if others.iter().any(|other| other.oid == table.oid) {
+        let text = format!("{} is the target of another table of this recipe too", job.into);
+        problems.push(Problem::target(&format!("tables[{index}].into"), text));
+    }
 }
 
 fn flags(args: &RecipeArgs, folder: PathBuf) -> Flags {

@@ -23,7 +23,7 @@ use crate::recipe_settings::Settings;
 pub use crate::recipe_source::Source;
 use crate::recipe_source::{check_tables, source};
 use crate::recipe_steps::{modules, text};
-pub use crate::recipe_tables::Table;
+pub use crate::recipe_tables::{Create, Table};
 use crate::recipe_tables::{check_into, tables};
 use crate::{copy, transform};
 
@@ -163,6 +163,7 @@ impl Recipe {
             types: Default::default(),
             cassandra: Default::default(),
             transforms: modules(&flags.transforms, &flags.folder),
+            create: None,
             allow_unlogged: false,
         };
         let said = Said { name: Some(name), file: None, base: &flags.folder, tables: vec![(0, table)] };

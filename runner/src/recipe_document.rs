@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
 use crate::recipe_run::RunSettings;
+use crate::recipe_tables::Create;
 use crate::schema::{Scalar, Type};
 use crate::{copy, source, transform};
 
@@ -100,6 +101,11 @@ pub struct TableKeys {
     pub ttl: BTreeMap<String, String>,
     /// What happens to each row, in this order. Each step is one of `drop`, `rename`, `constant` or `module`.
     pub transforms: Option<Vec<StepKeys>>,
+    /// `"if-missing"`: a run makes the target table where there is none of its name, by the statement that `etl ddl`
+    /// prints with all names as they are; `etl check` says so. A table that is there is never altered. Without it the
+    /// table must be there. It has no meaning for files.
+    #[schemars(example = &"if-missing")]
+    pub create: Option<Create>,
     /// Loads an UNLOGGED table although it loses its rows when the server crashes; the ledger is then UNLOGGED
     /// as well.
     #[serde(default)]

@@ -51,6 +51,7 @@ fn like_a_recipe() -> impl Strategy<Value = String> {
         "types",
         "transforms",
         "allow_unlogged",
+        "create",
         "types.a",
         "options",
         "x.x",

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use toml::de::{DeTable, DeValue};
 
 use crate::recipe_error::{Diagnosis, nearest};
@@ -28,8 +29,18 @@ pub struct Table {
     pub cassandra: cassandra::Options,
     /// The chain. Modules' paths are absolute, or relative to the working directory.
     pub transforms: Vec<Step>,
+    /// Whether a target that is not there is made; never one that is changed.
+    pub create: Option<Create>,
     /// Whether the target may be an UNLOGGED table.
     pub allow_unlogged: bool,
+}
+
+/// When a target is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub enum Create {
+    /// When there is no table of its name.
+    IfMissing,
 }
 
 /// The most tables of one recipe.
@@ -83,6 +94,13 @@ fn table(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str, base: &Path
             .filter_map(|(at, item)| step(diagnosis, item.get_ref(), &format!("{path}[{at}]"), base))
             .collect()
     });
+    let create = table.get("create").and_then(|value| match value.get_ref().as_str() {
+        Some("if-missing") => Some(Create::IfMissing),
+        _ => {
+            diagnosis.wrong(&join(path, "create"), "must be \"if-missing\", or be left out");
+            None
+        }
+    });
     let unlogged = table.get("allow_unlogged").map(|value| match value.get_ref() {
         DeValue::Boolean(yes) => *yes,
         other => {
@@ -99,6 +117,7 @@ fn table(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str, base: &Path
         types: types.unwrap_or_default(),
         cassandra,
         transforms: steps.unwrap_or_default(),
+        create,
         allow_unlogged: unlogged.unwrap_or_default(),
     })
 }
@@ -251,6 +270,11 @@ mod tests {
             ]
         );
         assert!(problems("allow_unlogged = 'yes'")[0].ends_with("must be true or false, found text"));
+        assert!(
+            problems("create = true")[0]
+                .ends_with("`tables[0].create`: must be \"if-missing\", or be left out")
+        );
+        assert_eq!(problems("create = 'if-missing'"), Vec::<String>::new());
     }
 
     #[test]

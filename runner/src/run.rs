@@ -10,12 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::{RunArgs, Voice};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::job::Job;
 use crate::load::{self, Opened, Options, Outcome};
 use crate::prepare::{Found, Prepared};
 use crate::progress::Mode;
 use crate::recipe::{Recipe, Target};
 use crate::report::{Ending, Report};
-use crate::target;
+use crate::target::{self, Destination};
 use crate::units::grouped;
 
 /// More connections than this are rarely what a database wants.
@@ -40,7 +41,13 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
     }
     let Found { jobs, database, .. } = found;
     let opened_target = match (database, &recipe.target) {
-        (Some((connected, tables)), _) => connected.begin(&recipe.name, &jobs, &tables, args.fresh).await?,
+        (Some((connected, destinations)), _) => {
+            if !voice.quiet {
+                tell_made(&jobs, &destinations);
+            }
+            let tables = prepared.make_tables(&connected, &jobs, destinations).await?;
+            connected.begin(&recipe.name, &jobs, &tables, args.fresh).await?
+        }
         (None, Target::Files(settings)) => target::files(&settings.dir, &recipe.name, &jobs, args.fresh)?,
         (None, Target::Postgres(_)) => return Err(Failure::Internal("no database".into())),
     };
@@ -100,6 +107,18 @@ fn tell_notes(notes: &[String], streams: u32) {
     }
 }
 
+/// Says which tables are made.
+fn tell_made(jobs: &[Job], destinations: &[Destination]) {
+    let mut err = io::stderr();
+    for (job, destination) in jobs.iter().zip(destinations) {
+        let Destination::ToMake(creation) = destination else { continue };
+        let _ = writeln!(err, "note: {} is missing and is made", job.into);
+        for note in &creation.notes {
+            let _ = writeln!(err, "note: {}: {note}", job.into);
+        }
+    }
+}
+
 /// Says what `--fresh` would forget, and asks.
 async fn ask(found: &Found, recipe: &Recipe) -> Result<(), Failure> {
     let losses = losses(found, recipe).await?;
@@ -126,8 +145,9 @@ async fn ask(found: &Found, recipe: &Recipe) -> Result<(), Failure> {
 /// What starting over means for each table that was begun.
 async fn losses(found: &Found, recipe: &Recipe) -> Result<Vec<String>, Failure> {
     let mut losses = Vec::new();
-    if let Some((connected, tables)) = &found.database {
-        for table in tables {
+    if let Some((connected, destinations)) = &found.database {
+        for destination in destinations {
+            let Destination::There(table) = destination else { continue };
             let Some(standing) = connected.standing(&recipe.name, table).await? else { continue };
             if standing.counts.written == 0 {
                 continue;

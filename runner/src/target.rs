@@ -11,15 +11,19 @@ use crate::copy::ledger::{Ledger, Part, Plan, RunKey, Standing, Started};
 use crate::copy::postgres::backend::{Backend, Link};
 use crate::copy::postgres::claim::Owner;
 use crate::copy::postgres::connect::Cluster;
+use crate::copy::postgres::create;
+use crate::copy::postgres::create_table::{Creation, Flavor, Names, Style};
 use crate::copy::postgres::environment::Environment;
 use crate::copy::postgres::identifier::quoted;
 use crate::copy::postgres::nodes::Node;
 use crate::copy::postgres::placement::Placement;
 use crate::copy::postgres::plan::TableId;
 use crate::copy::postgres::schema::Tables;
-use crate::copy::postgres::table::{Table, describe};
+use crate::copy::postgres::table::{Table, describe, find};
 use crate::copy::postgres::{Settings, table};
 use crate::job::{Job, Problem, ProblemKind, match_target};
+use crate::job_create::creation;
+use crate::recipe::Create;
 
 /// The key of the recipe that problems with the ledger are about.
 const LEDGER_KEY: &str = "target.postgres.schema";
@@ -51,6 +55,15 @@ pub(crate) struct Loading {
     pub(crate) table: TableId,
     /// `COPY … FROM STDIN …`.
     pub(crate) copy_sql: String,
+}
+
+/// The target table of a job, before a run.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    /// It is there.
+    There(Box<Table>),
+    /// A run makes it.
+    ToMake(Creation),
 }
 
 /// Folders of files, one for each table, or standard output.
@@ -96,37 +109,81 @@ impl Connected {
         index: usize,
         job: &Job,
         problems: &mut Vec<Problem>,
-    ) -> Result<Option<Table>, Error> {
-        let key = format!("tables[{index}].into");
-        match describe(&self.cluster.control, &job.into).await {
-            Ok(table) => {
-                problems.extend(match_target(job, index, &table));
-                if table.persistence == table::Persistence::Unlogged && !job.allow_unlogged {
-                    problems.push(Problem::target(&key, unlogged(job)));
-                }
-                if let Err(error) = self.ledger_is_usable(&table).await {
-                    let twice = problems.iter().any(|other| other.key == LEDGER_KEY);
-                    match error {
-                        Error::Refused(_) if twice => {}
-                        Error::Refused(text) => problems.push(Problem::target(LEDGER_KEY, text)),
-                        error => return Err(error),
-                    }
-                }
-                Ok(Some(table))
-            }
-            Err(Error::Refused(text)) => {
-                problems.push(Problem { key, kind: ProblemKind::Target(text) });
-                Ok(None)
-            }
-            Err(error) => Err(error),
+    ) -> Result<Option<Destination>, Error> {
+        let control = &self.cluster.control;
+        let found = match (find(control, &job.into).await, job.create) {
+            (Ok(None), Some(Create::IfMissing)) => return self.to_make(index, job, problems).await,
+            (Ok(None), None) => describe(control, &job.into).await,
+            (Ok(Some(table)), _) => Ok(table),
+            (Err(error), _) => Err(error),
+        };
+        let Some(table) = told(found, &format!("tables[{index}].into"), problems)? else { return Ok(None) };
+        self.check(index, job, &table, problems).await?;
+        Ok(Some(Destination::There(Box::new(table))))
+    }
+
+    /// Everything that keeps a job's rows out of a table.
+    async fn check(
+        &self,
+        index: usize,
+        job: &Job,
+        table: &Table,
+        problems: &mut Vec<Problem>,
+    ) -> Result<(), Error> {
+        problems.extend(match_target(job, index, table));
+        let is_unlogged = table.persistence == table::Persistence::Unlogged;
+        if is_unlogged && !job.allow_unlogged {
+            problems.push(Problem::target(&format!("tables[{index}].into"), unlogged(job)));
         }
+        self.check_ledger(is_unlogged, problems).await
+    }
+
+    /// What makes the target table of a job; what is in its way goes to `problems`.
+    async fn to_make(
+        &self,
+        index: usize,
+        job: &Job,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Option<Destination>, Error> {
+        let control = &self.cluster.control;
+        // Rows are copied into columns by their names as they are.
+        let style = Style { flavor: Flavor::of(control), names: Names::Kept, tablets: None };
+        let creation = match creation(job, index, style) {
+            Ok(creation) => creation,
+            Err(found) => {
+                problems.extend(found);
+                return Ok(None);
+            }
+        };
+        let may = create::check(control, &job.into).await;
+        if told(may, &format!("tables[{index}].create"), problems)?.is_none() {
+            return Ok(None);
+        }
+        self.check_ledger(false, problems).await?;
+        Ok(Some(Destination::ToMake(creation)))
+    }
+
+    /// Makes the target table of a job; another process may have been faster, with whatever table.
+    pub(crate) async fn make(
+        &self,
+        index: usize,
+        job: &Job,
+        creation: &Creation,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Table, Error> {
+        let table = create::ensure(&self.cluster.control, &job.into, &creation.statement).await?;
+        self.check(index, job, &table, problems).await?;
+        Ok(table)
     }
 
     /// Whether a run could keep its ledger, without making anything.
-    async fn ledger_is_usable(&self, table: &Table) -> Result<(), Error> {
+    async fn check_ledger(&self, unlogged: bool, problems: &mut Vec<Problem>) -> Result<(), Error> {
         let backend = self.cluster.control.backend()?;
-        let unlogged = table.persistence == table::Persistence::Unlogged;
-        Tables::check(self.link(&backend), self.cluster.schema(), unlogged).await
+        let checked = Tables::check(self.link(&backend), self.cluster.schema(), unlogged).await;
+        if problems.iter().any(|other| other.key == LEDGER_KEY) && matches!(checked, Err(Error::Refused(_))) {
+            return Ok(());
+        }
+        told(checked, LEDGER_KEY, problems).map(drop)
     }
 
     fn link<'a>(&'a self, backend: &'a Backend) -> Link<'a> {
@@ -230,6 +287,18 @@ pub(crate) fn files(dir: &Path, name: &str, jobs: &[Job], fresh: bool) -> Result
 /// A table's own folder.
 pub(crate) fn folder(dir: &Path, job: &Job) -> PathBuf {
     dir.join(job.into.replace('/', "_"))
+}
+
+/// What the server refuses, told as a problem with a key of the recipe.
+fn told<T>(result: Result<T, Error>, key: &str, problems: &mut Vec<Problem>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Refused(text)) => {
+            problems.push(Problem { key: key.into(), kind: ProblemKind::Target(text) });
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn parts(job: &Job) -> Vec<Part> {

@@ -140,3 +140,77 @@ async fn a_modules_columns_are_those_of_its_plan() {
     assert!(ran.stdout.contains("PRIMARY KEY (name)\n"), "{}", ran.stdout);
     assert!(ran.stdout.contains("-- column `name` of the key is made by a module:"), "{}", ran.stdout);
 }
+
+const CREATE: &str = "create = \"if-missing\"\n";
+
+#[tokio::test]
+async fn a_target_that_is_missing_is_made_by_a_run_and_only_told_of_by_a_check() {
+    let keyspace = bank("ddl_create").await;
+    let row = |day: &str, number: i32| {
+        format!(
+            "INSERT INTO moves (bank, account, day, number, amount, \"Note\") VALUES (1, 2, '{day}', {number}, 3.50, 'x')"
+        )
+    };
+    for number in 0..5 {
+        keyspace.cql(&row("2024-02-29", number)).await;
+    }
+    let bed = Bed::new("ddl_create").await;
+    let table = format!("[[tables]]\nfrom = \"ddl_create.moves\"\ninto = \"public.moves\"\n{CREATE}{STEPS}");
+    bed.recipe(&format!("{}{table}", source(&keyspace)));
+    bed.folder.etl(["check"]).run().code(0).says(&["note: public.moves is missing: a run makes it"]);
+    let json = bed.folder.etl(["check", "--json"]).run().code(0).json();
+    assert_eq!(json["makes"][0]["into"], "public.moves");
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'etl')";
+    assert_eq!(bed.number(tables).await, 0, "a check makes nothing");
+    bed.run().code(0).says(&["note: public.moves is missing and is made"]);
+    assert_eq!(bed.is_finished().await, 5);
+    let good = "SELECT count(*) FROM moves WHERE day = '2024-02-29' AND amount::text = '3.50' AND \"Note\" = 'x' \
+                AND origin = 'a'";
+    assert_eq!(bed.number(good).await, 5);
+    let key = "SELECT count(*) FROM pg_index WHERE indrelid = 'moves'::regclass AND indisprimary AND indnkeyatts = 4";
+    assert_eq!(bed.number(key).await, 1);
+    let ran = bed.run().code(0).says(&["was done before"]);
+    assert!(!ran.stderr.contains("is made"), "{}", ran.stderr);
+    // A table that is there is never altered.
+    bed.sql("ALTER TABLE moves DROP COLUMN labels").await;
+    bed.folder.etl(["check"]).run().code(11).says(&["table public.moves has no column `labels`"]);
+    bed.run().code(5);
+    let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'moves'";
+    assert_eq!(bed.number(columns).await, 10);
+}
+
+#[tokio::test]
+async fn two_runs_that_make_the_same_table_at_once_load_it_once() {
+    let bed = Bed::new("ddl_create_twice").await;
+    let rows: String = (0..2000).map(|id| format!("{id}\n")).collect();
+    bed.folder.write("rows.csv", format!("id\n{rows}"));
+    let table = format!(
+        "[[tables]]\nfrom = \"rows.csv\"\ninto = \"public.rows\"\n{CREATE}types = {{ id = \"int64\" }}\n"
+    );
+    bed.recipe(&table);
+    let (one, other) = (bed.start(), bed.start());
+    for ran in [one.finish().await, other.finish().await] {
+        assert!(matches!(ran.code, Some(0 | 10)), "{ran:?}");
+    }
+    bed.run().code(0);
+    assert_eq!(bed.is_finished().await, 2000);
+    assert_eq!(bed.number("SELECT count(*) FROM rows WHERE id < 2000").await, 2000);
+}
+
+#[tokio::test]
+async fn a_table_that_could_not_be_made_is_found_by_a_check() {
+    let bed = Bed::new("ddl_create_refused").await;
+    let role = "DO $$ BEGIN CREATE ROLE etl_ddl_plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+        REVOKE CREATE ON SCHEMA public FROM public; CREATE SCHEMA etl; GRANT USAGE, CREATE ON SCHEMA etl TO etl_ddl_plain";
+    bed.sql(role).await;
+    bed.folder.write("rows.csv", "id\n1\n");
+    let table = |into: &str| format!("[[tables]]\nfrom = \"rows.csv\"\ninto = \"{into}\"\n{CREATE}");
+    let user = bed.url().replace(&format!("//{}@", bed.server.user), "//etl_ddl_plain@");
+    bed.recipe_to(&user, &(table("public.rows") + &table("nowhere.rows")));
+    bed.folder.etl(["check"]).run().code(11).says(&[
+        "recipe.toml:7: no permission to make a table in schema public: GRANT CREATE ON SCHEMA public",
+        "recipe.toml:11: there is no schema nowhere to make the table in: CREATE SCHEMA nowhere",
+    ]);
+    bed.run().code(5);
+    assert_eq!(bed.number("SELECT count(*) FROM pg_tables WHERE tablename = 'rows'").await, 0);
+}

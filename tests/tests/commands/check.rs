@@ -142,7 +142,7 @@ async fn a_good_recipe_is_told_with_its_files_and_columns_and_nothing_is_made() 
     assert!(ran.stdout.contains("no problem found"), "recipe.toml is the default: {ran:?}");
     assert_eq!(folder.etl(["check", "--quiet"]).run().code(0).stdout, "");
     let ran = folder.etl(["check", "--json"]).run().code(0);
-    assert_eq!(ran.json(), serde_json::json!({"name": "x", "problems": []}));
+    assert_eq!(ran.json(), serde_json::json!({"name": "x", "problems": [], "makes": []}));
     let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = 'etl'";
     assert_eq!(client.query_one(schemas, &[]).await.unwrap().get::<_, i64>(0), 0);
 }

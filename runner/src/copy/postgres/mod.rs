@@ -12,6 +12,7 @@ mod chunk;
 pub mod claim;
 mod condition;
 pub mod connect;
+pub mod create;
 pub mod create_table;
 pub mod environment;
 mod failure;

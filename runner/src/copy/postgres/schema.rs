@@ -134,7 +134,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// Somebody else made the same at the same time.
-fn lost_a_race(error: &Error) -> bool {
+pub(super) fn lost_a_race(error: &Error) -> bool {
     const SAME: [&str; 5] = ["23505", "42P06", "42P07", "42710", "XX000"];
     matches!(error, Error::Server(server)
         if SAME.contains(&server.state.as_str()) || server.state.starts_with("40"))

@@ -94,14 +94,20 @@ impl Table {
     }
 }
 
-/// Looks a table up. `name` is written as in SQL; without a schema the user's search path counts.
+/// Looks a table up that must be there. `name` is written as in SQL; without a schema the user's search path counts.
 pub async fn describe(connection: &Connection, name: &str) -> Result<Table, Error> {
+    match find(connection, name).await? {
+        Some(table) => Ok(table),
+        None => Err(missing(connection, name).await?),
+    }
+}
+
+/// Looks a table up; `None` where there is nothing of that name.
+pub async fn find(connection: &Connection, name: &str) -> Result<Option<Table>, Error> {
     let (schema, table) = identifier::table(name)?;
     let relation: Vec<Row> =
         query(connection, RELATION, &[(&table, Type::TEXT), (&schema, Type::TEXT)]).await?;
-    let Some(relation) = relation.first() else {
-        return Err(missing(connection, schema.as_deref(), &table).await?);
-    };
+    let Some(relation) = relation.first() else { return Ok(None) };
     let mut described = from_relation(connection, relation)?;
     let generated =
         if connection.server.version >= GENERATED_SINCE { "a.attgenerated <> ''" } else { "false" };
@@ -118,7 +124,7 @@ pub async fn describe(connection: &Connection, name: &str) -> Result<Table, Erro
     key.sort();
     described.primary_key = key.into_iter().map(|(_, name)| name).collect();
     described.can_insert = described.columns.iter().all(|column| column.can_insert);
-    Ok(described)
+    Ok(Some(described))
 }
 
 /// By name alone, not by `to_regclass`: that is an error without USAGE on the schema.
@@ -225,7 +231,9 @@ fn get<'a, T: tokio_postgres::types::FromSql<'a>>(
 }
 
 /// The error for a table that is not there, with the ones that may be meant.
-async fn missing(connection: &Connection, schema: Option<&str>, table: &str) -> Result<Error, Error> {
+pub(super) async fn missing(connection: &Connection, name: &str) -> Result<Error, Error> {
+    let (schema, table) = identifier::table(name)?;
+    let (schema, table) = (schema.as_deref(), table.as_str());
     let sql = "SELECT n.nspname::text, c.relname::text
                FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')

@@ -107,8 +107,33 @@ pub async fn describe(session: &Session, name: &TableName) -> Result<Description
     Ok(Description { id, columns: columns.collect::<Result<_, Error>>()? })
 }
 
-/// Keyspaces and tables that users made, for a starting recipe: the tables' names in their order.
-pub async fn tables(session: &Session, keyspace: &str) -> Result<Vec<String>, Error> {
+/// The tables of a keyspace that users made, in the order of their names, at least one. Views are none.
+pub(super) async fn of_keyspace(session: &Session, keyspace: &str) -> Result<Vec<TableName>, Error> {
+    let users = keyspaces(session).await?;
+    let tables = if users.iter().any(|known| known == keyspace) {
+        tables(session, keyspace).await?
+    } else {
+        Vec::new()
+    };
+    if tables.is_empty() {
+        return Err(Error::NoKeyspace { keyspace: keyspace.into(), known: listed(&users) });
+    }
+    let named = tables.into_iter().map(|table| TableName { keyspace: keyspace.into(), table });
+    Ok(named.collect())
+}
+
+/// Keyspaces that users made, in their order.
+async fn keyspaces(session: &Session) -> Result<Vec<String>, Error> {
+    let query = "SELECT keyspace_name FROM system_schema.keyspaces";
+    let mut names: Vec<String> =
+        rows(session, query, ()).await?.into_iter().map(|(name,): (String,)| name).collect();
+    names.retain(|name| name != "system" && !name.starts_with("system_"));
+    names.sort();
+    Ok(names)
+}
+
+/// The names of a keyspace's tables, in their order.
+async fn tables(session: &Session, keyspace: &str) -> Result<Vec<String>, Error> {
     let query = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?";
     let mut names: Vec<String> =
         rows(session, query, (keyspace,)).await?.into_iter().map(|(name,): (String,)| name).collect();
@@ -140,15 +165,10 @@ async fn missing(session: &Session, name: &TableName) -> Result<Error, Error> {
     if let Some((base,)) = views.into_iter().next() {
         return Ok(Error::View { view: name.to_string(), base });
     }
-    let mut known = tables(session, &name.keyspace).await?;
-    let keyspace = known.is_empty().then_some("keyspace_name");
-    if let Some(column) = keyspace {
-        let query = format!("SELECT {column} FROM system_schema.keyspaces");
-        known = rows(session, &query, ()).await?.into_iter().map(|(name,): (String,)| name).collect();
-        known.retain(|name| !name.starts_with("system"));
-        known.sort();
+    let (mut known, mut what) = (tables(session, &name.keyspace).await?, "tables");
+    if known.is_empty() {
+        (known, what) = (keyspaces(session).await?, "keyspaces");
     }
-    let what = if keyspace.is_some() { "keyspaces" } else { "tables" };
     Ok(Error::NoTable { table: name.to_string(), what, known: listed(&known) })
 }
 

@@ -101,6 +101,14 @@ pub enum Error {
         /// Their names.
         known: String,
     },
+    /// A keyspace that is not there, has no tables, or is the cluster's own.
+    #[error("there are no tables of users in keyspace `{keyspace}`: the keyspaces there are {known}")]
+    NoKeyspace {
+        /// As it was given.
+        keyspace: String,
+        /// The names of those that users made.
+        known: String,
+    },
     /// Its rows are those of another table.
     #[error("{view} is a materialized view: load its base table `{base}`")]
     View {

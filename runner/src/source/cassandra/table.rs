@@ -10,7 +10,7 @@ use super::Error;
 use super::cluster::Cluster;
 use super::cql_type::{CqlType, Native};
 use super::decode::Decoder;
-use super::describe::{Column, Description, Kind, describe};
+use super::describe::{Column, Description, Kind, describe, of_keyspace};
 use super::name::TableName;
 use super::options::Options;
 use super::ring::{Ring, ring};
@@ -86,6 +86,11 @@ impl Table {
         fields.extend(extras.iter().map(|extra| Field::nullable(extra.name.clone(), extra.field)));
         let (key, cluster) = (name.to_string(), Arc::clone(cluster));
         Ok(Table { cluster, name, key, description, extras, options, fields, row_bytes: AtomicU64::new(0) })
+    }
+
+    /// The tables of a keyspace, in the order of their names.
+    pub async fn all(cluster: &Cluster, keyspace: &str) -> Result<Vec<TableName>, Error> {
+        of_keyspace(&cluster.client.session, keyspace).await
     }
 
     /// The name in ledger and messages.

@@ -56,6 +56,9 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
         {
             let _ = writeln!(io::stderr(), "note: {note}");
         }
+        if let Some(note) = &prepared.recipe.note {
+            let _ = writeln!(io::stderr(), "note: {note}");
+        }
         for note in found.database.iter().flat_map(|(connected, _)| &connected.notes) {
             let _ = writeln!(io::stderr(), "note: {note}");
         }

@@ -21,7 +21,7 @@ pub use crate::recipe_run::{MaxRejects, RunSettings};
 use crate::recipe_secret::has_password;
 use crate::recipe_settings::Settings;
 pub use crate::recipe_source::Source;
-use crate::recipe_source::{check_tables, source};
+use crate::recipe_source::{check_tables, of_trials, source};
 use crate::recipe_steps::{modules, text};
 pub use crate::recipe_tables::{Create, Table};
 use crate::recipe_tables::{check_into, tables};
@@ -48,6 +48,8 @@ pub struct Recipe {
     pub tables: Vec<Table>,
     /// Where each key stands in the file.
     pub lines: Lines,
+    /// What a user should know who did not ask for it.
+    pub note: Option<String>,
 }
 
 /// Where the rows go.
@@ -211,10 +213,11 @@ fn join(
     run.check(&mut diagnosis);
     let name = said.name.unwrap_or_default();
     let target = target(&mut diagnosis, &settings, said.base, &name);
+    let (target, note) = of_trials(target, &said.tables, flags.to.is_some(), (said.base, &name));
     let (file, base) = (said.file.map(Path::to_path_buf), said.base.to_path_buf());
     let lines = Lines::default();
     let tables = said.tables.into_iter().map(|(_, table)| table).collect();
-    let recipe = Recipe { name, file, base, source, target, transform, run, tables, lines };
+    let recipe = Recipe { name, file, base, source, target, transform, run, tables, lines, note };
     let lines = diagnosis.verdict()?;
     Ok(Recipe { lines, ..recipe })
 }

@@ -82,11 +82,12 @@ pub struct TableKeys {
     /// which it holds are read. The cluster must look at all others too (`ALLOW FILTERING`, which is added).
     #[schemars(length(min = 1), example = &"amount > 0 AND currency = 'EUR'")]
     pub r#where: Option<String>,
-    /// Only with `[source.cassandra]`, for trials: only rows whose token is behind the first number, up to the
+    /// Only with `[source.cassandra]`, for trials, whose rows go to files in `etl-out/NAME-trial` unless `--to` names
+    /// the target: only rows whose token is behind the first number, up to the
     /// second. All tokens are -9223372036854775808 to 9223372036854775807.
     #[schemars(with = "Option<[i64; 2]>", example = [0_i64, 1_000_000_000_000_000_i64])]
     pub token_range: Option<(i64, i64)>,
-    /// Only with `[source.cassandra]`, for trials: no more rows than this, whichever come first.
+    /// Only with `[source.cassandra]`, for trials, as `token_range`: no more rows than this, whichever come first.
     #[schemars(range(min = 1), example = 1000)]
     pub limit: Option<u64>,
     /// Only with `[source.cassandra]`: new columns with the time at which another column was written,

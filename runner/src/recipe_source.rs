@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use crate::copy;
+use crate::recipe::Target;
 use crate::recipe_error::Diagnosis;
 use crate::recipe_lines::join;
 use crate::recipe_settings::Settings;
@@ -43,6 +45,28 @@ pub(crate) fn source(diagnosis: &mut Diagnosis, settings: &Settings, base: &Path
         *path = base.join(&*path);
     }
     Source::Cassandra(Box::new(cassandra))
+}
+
+/// The target, unless one of the tables is a trial and `--to` does not name it: then files, so that some of the rows
+/// cannot be taken for all. Answers a note about it too.
+pub(crate) fn of_trials(
+    target: Target,
+    tables: &[(usize, Table)],
+    told: bool,
+    (base, name): (&Path, &str),
+) -> (Target, Option<String>) {
+    let trial = tables.iter().any(|(_, table)| table.cassandra.is_trial());
+    match target {
+        Target::Postgres(_) if trial && !told => {
+            let dir = base.join("etl-out").join(format!("{name}-trial"));
+            let note = format!(
+                "`limit` or `token_range` makes this a trial: its rows go to files in {}, unless --to names the target",
+                dir.display()
+            );
+            (Target::Files(copy::files::Settings { dir }), Some(note))
+        }
+        target => (target, None),
+    }
 }
 
 /// Tells of keys of tables that do not go with the source. Each table comes with its place in the recipe.
@@ -97,6 +121,22 @@ mod tests {
 
     const CLUSTER: &str = "name = 'n'\n[source.cassandra]\nhosts = ['a']\n";
     const TABLE: &str = "[[tables]]\nfrom = 'ks.t'\ninto = 't'\n";
+
+    #[test]
+    fn a_trial_goes_to_files_unless_the_flag_names_the_target() {
+        let text = format!("{CLUSTER}[target.postgres]\nurl = 'postgres://h/d'\n{TABLE}limit = 5\n");
+        let recipe = read(&text, &[]).unwrap();
+        let is_trial =
+            |target| matches!(target, Target::Files(files) if files.dir == Path::new("/r/etl-out/n-trial"));
+        assert!(
+            recipe.note.is_some_and(|note| note.contains("/r/etl-out/n-trial")) && is_trial(recipe.target)
+        );
+        let flags = Flags { to: Some("postgres://h/d".into()), ..Flags::default() };
+        let told = Recipe::parse(text.as_bytes(), "r.toml".as_ref(), "/r".as_ref(), [], &flags).unwrap();
+        assert!(matches!(told.target, Target::Postgres(_)) && told.note.is_none());
+        let whole = read(&text.replace("limit = 5", "where = 'a > 1'"), &[]).unwrap();
+        assert!(matches!(whole.target, Target::Postgres(_)));
+    }
 
     fn read(text: &str, environment: &[(&str, &str)]) -> Result<Recipe, Vec<String>> {
         let environment =

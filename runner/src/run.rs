@@ -34,6 +34,7 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
     }
     let notes = found.database.as_ref().map(|(connected, _)| connected.notes.clone()).unwrap_or_default();
     if !voice.quiet {
+        let notes: Vec<String> = recipe.note.iter().cloned().chain(notes).collect();
         tell_notes(&notes, recipe.run.streams);
     }
     if args.fresh && !args.yes {

@@ -19,6 +19,13 @@ pub struct Options {
     pub ttl: BTreeMap<String, String>,
 }
 
+impl Options {
+    /// Whether only some rows are read, whichever these are: no load of the table.
+    pub fn is_trial(&self) -> bool {
+        self.token_range.is_some() || self.limit.is_some()
+    }
+}
+
 /// The longest condition, in bytes.
 const MAX_FILTER_BYTES: usize = 10_000;
 

@@ -7,13 +7,15 @@ use std::error::Error as _;
 use std::sync::Arc;
 
 use crate::chunk::ChunkLimits;
-use crate::copy::postgres::table::Table as TargetTable;
+use crate::copy::postgres::table::{Column, Table as TargetTable};
 use crate::job_units::{JobUnit, units};
-use crate::loads::{Loads, loads};
+use crate::loads::{self, Loads, loads};
+use crate::loads_changes::changes;
 use crate::memory::Memory;
 use crate::pipeline::TablePath;
 use crate::recipe::{Create, Recipe};
 use crate::recipe_lines::join;
+use crate::schema::Field;
 use crate::source::cassandra::{self, Cluster};
 use crate::source::{self, Input, Unit};
 use crate::transform::{self, Chain, Engine, Step};
@@ -31,6 +33,8 @@ pub(crate) struct Job {
     pub(crate) path: Arc<TablePath>,
     /// What decides which rows it gets, by name, readable.
     pub(crate) shaping: Vec<(String, String)>,
+    /// Columns whose values the target may round, cut or pad.
+    pub(crate) round: Vec<String>,
     /// Whether the target is made where there is none.
     pub(crate) create: Option<Create>,
     /// Whether the target may be UNLOGGED.
@@ -79,6 +83,13 @@ pub(crate) fn prepare(
         Problem { key, kind: error.into() }
     })?;
     units.iter().try_for_each(|unit| unit.check(chain.reads())).map_err(of_source)?;
+    let unknown = |name: &&String| chain.output().iter().all(|field| field.name != **name);
+    if let Some(name) = table.round.iter().find(unknown) {
+        let near = nearest(name, chain.output().iter().map(|field| field.name.as_str()));
+        let near = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+        let text = format!("no column `{name}` reaches the target{near}");
+        return Err(Problem::target(&format!("tables[{index}].round"), text));
+    }
     let mut shaping = recipe.shaping(table);
     // Which bytes each module is, by its place: what its file is called shapes no row.
     shaping.extend(chain.identity().iter().map(|part| (part.step.clone(), part.content.clone())));
@@ -96,6 +107,7 @@ pub(crate) fn prepare(
         units,
         path: Arc::new(path),
         shaping,
+        round: table.round.clone(),
         create: table.create,
         allow_unlogged: table.allow_unlogged,
     })
@@ -159,14 +171,8 @@ pub(crate) fn match_target(job: &Job, index: usize, table: &TargetTable) -> Vec<
                 );
             }
             Some(column) => {
-                if let Loads::No { hint } = loads(field.ty, &column.base_udt) {
-                    problem(
-                        "transforms",
-                        format!(
-                            "column `{}` is {} and does not load into {} ({}): {hint}",
-                            field.name, field.ty, column.type_text, job.into
-                        ),
-                    );
+                if let Some(what) = misfit(job, field, column) {
+                    problem("transforms", what);
                 }
             }
         }
@@ -193,6 +199,26 @@ pub(crate) fn match_target(job: &Job, index: usize, table: &TargetTable) -> Vec<
         problem("into", format!("no permission to insert into {}: GRANT INSERT", job.into));
     }
     problems
+}
+
+/// Why a column's values do not load into the target's, or not as they are.
+fn misfit(job: &Job, field: &Field, column: &Column) -> Option<String> {
+    let (name, into) = (&field.name, &job.into);
+    let change = changes(field.ty, &column.base_udt, column.modifier);
+    match (loads(field.ty, &column.base_udt), change) {
+        (_, Some(_)) if job.round.contains(name) => None,
+        (Loads::No { hint }, _) => Some(format!(
+            "column `{name}` is {} and does not load into {} ({into}): {hint}",
+            field.ty, column.type_text
+        )),
+        (_, Some(change)) => Some(format!(
+            "column `{name}` is {} and would be {change} by {} ({into}) without a word: make the column {}, or allow it with round = [\"{name}\"]",
+            field.ty,
+            column.type_text,
+            loads::column(field.ty)
+        )),
+        (_, None) => None,
+    }
 }
 
 /// What `name` was probably meant to be.

@@ -144,8 +144,7 @@ const NO_TYPE: &str =
     "change the column's type, or make the value a text in a module: text loads into any type";
 
 fn number(from: Scalar, target: &str) -> Loads {
-    const ROUNDS: &str =
-        "the column would round it: make the column wider, or the value narrower in a module";
+    const ROUNDS: &str = "the column would round it: make the column wider, or the value narrower in a module, or allow it with `round`";
     let width = |name: &str| ["int2", "int4", "int8"].iter().position(|int| *int == name);
     let bits = match from {
         Scalar::Int16 => Some(0),

@@ -165,6 +165,7 @@ impl Recipe {
             types: Default::default(),
             cassandra: Default::default(),
             transforms: modules(&flags.transforms, &flags.folder),
+            round: Vec::new(),
             create: None,
             allow_unlogged: false,
         };

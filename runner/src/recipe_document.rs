@@ -102,6 +102,12 @@ pub struct TableKeys {
     pub ttl: BTreeMap<String, String>,
     /// What happens to each row, in this order. Each step is one of `drop`, `rename`, `constant` or `module`.
     pub transforms: Option<Vec<StepKeys>>,
+    /// Columns of the target that may round, cut or pad what they get: `numeric(p, s)`, `timestamp(n)`, `time(n)`,
+    /// `interval(n)`, `real` and `double precision` round, `varchar(n)` cuts blanks, `char(n)` pads, all without a word.
+    /// A column that would do so to a value of its type is refused unless it is named here.
+    #[serde(default)]
+    #[schemars(length(min = 1), example = ["amount"])]
+    pub round: Vec<String>,
     /// `"if-missing"`: a run makes the target table where there is none of its name, by the statement that `etl ddl`
     /// prints with all names as they are; `etl check` says so. A table that is there is never altered. Without it the
     /// table must be there. It has no meaning for files.

@@ -52,6 +52,7 @@ fn like_a_recipe() -> impl Strategy<Value = String> {
         "transforms",
         "allow_unlogged",
         "create",
+        "round",
         "types.a",
         "options",
         "x.x",

@@ -46,6 +46,12 @@ pub(crate) fn shaping(recipe: &Recipe, table: &Table) -> Vec<(String, String)> {
     parts.extend(different("transform", &recipe.transform, &Default::default(), &NO_SHAPE));
     parts.extend(table.types.iter().map(|(column, ty)| (format!("types.{column}"), ty.to_string())));
     parts.extend(of_options(&table.cassandra));
+    if !table.round.is_empty() {
+        let mut columns: Vec<String> =
+            table.round.iter().map(|column| Value::from(column.as_str()).to_string()).collect();
+        columns.sort();
+        parts.push(("round".into(), list(columns.into_iter())));
+    }
     let steps = table.transforms.iter().enumerate();
     parts.extend(steps.map(|(at, step)| (format!("transforms[{at}]"), step_in_words(step))));
     parts
@@ -158,6 +164,18 @@ mod tests {
         ];
         let expected = expected.map(|(part, value)| (part.into(), value.into()));
         assert_eq!(shaping(&recipe, &recipe.tables[0]), expected);
+    }
+
+    #[test]
+    fn what_the_target_may_round_shapes_rows_in_whatever_order() {
+        let read = |round: &str| {
+            let text = format!("name = 'n'\n[[tables]]\nfrom = 'a.csv'\ninto = 't'\nround = {round}\n");
+            let flags = crate::recipe::Flags::default();
+            let recipe = Recipe::parse(text.as_bytes(), "r".as_ref(), "/r".as_ref(), [], &flags).unwrap();
+            shaping(&recipe, &recipe.tables[0])
+        };
+        assert_eq!(read("['b', 'a']"), [("round".into(), "{ \"a\", \"b\" }".into())]);
+        assert_eq!(read("['b', 'a']"), read("['a', 'b']"));
     }
 
     #[test]

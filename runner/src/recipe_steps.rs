@@ -54,7 +54,8 @@ fn some<T>(diagnosis: &mut Diagnosis, path: &str, all: Vec<T>) -> Option<Vec<T>>
     (!all.is_empty()).then_some(all)
 }
 
-fn columns(diagnosis: &mut Diagnosis, value: &DeValue<'_>, path: &str) -> Option<Vec<String>> {
+/// A list of columns, at least one.
+pub(crate) fn columns(diagnosis: &mut Diagnosis, value: &DeValue<'_>, path: &str) -> Option<Vec<String>> {
     let DeValue::Array(items) = value else {
         diagnosis.wrong(path, format!("must be a list of columns, found {}", kind(value)));
         return None;

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::recipe_error::{Diagnosis, nearest};
 use crate::recipe_keys::kind;
 use crate::recipe_lines::join;
-use crate::recipe_steps::{entries, step, text};
+use crate::recipe_steps::{columns, entries, step, text};
 use crate::schema::{Scalar, Type};
 use crate::source::cassandra;
 use crate::transform::Step;
@@ -29,6 +29,8 @@ pub struct Table {
     pub cassandra: cassandra::Options,
     /// The chain. Modules' paths are absolute, or relative to the working directory.
     pub transforms: Vec<Step>,
+    /// Columns whose values the target may round, cut or pad.
+    pub round: Vec<String>,
     /// Whether a target that is not there is made; never one that is changed.
     pub create: Option<Create>,
     /// Whether the target may be an UNLOGGED table.
@@ -94,6 +96,8 @@ fn table(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str, base: &Path
             .filter_map(|(at, item)| step(diagnosis, item.get_ref(), &format!("{path}[{at}]"), base))
             .collect()
     });
+    let round =
+        table.get("round").and_then(|value| columns(diagnosis, value.get_ref(), &join(path, "round")));
     let create = table.get("create").and_then(|value| match value.get_ref().as_str() {
         Some("if-missing") => Some(Create::IfMissing),
         _ => {
@@ -117,6 +121,7 @@ fn table(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str, base: &Path
         types: types.unwrap_or_default(),
         cassandra,
         transforms: steps.unwrap_or_default(),
+        round: round.unwrap_or_default(),
         create,
         allow_unlogged: unlogged.unwrap_or_default(),
     })
@@ -275,6 +280,10 @@ mod tests {
                 .ends_with("`tables[0].create`: must be \"if-missing\", or be left out")
         );
         assert_eq!(problems("create = 'if-missing'"), Vec::<String>::new());
+        assert!(
+            problems("round = 'a'")[0].ends_with("`tables[0].round`: must be a list of columns, found text")
+        );
+        assert!(problems("round = []")[0].ends_with("`tables[0].round`: names no column"));
     }
 
     #[test]

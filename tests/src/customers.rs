@@ -8,7 +8,7 @@ use crate::{generate, harness};
 /// The target. No key: a row that is loaded twice has to show as two. With its schema: the ledger's may be the
 /// role's own, where unqualified tables go.
 pub const TABLE: &str = "CREATE TABLE public.customers (id uuid, account bigint, age int, name text, email text, \
-     email_domain text, amount numeric(12,2), created_at timestamptz, tags json, active boolean, note text)";
+     email_domain text, amount numeric, created_at timestamptz, tags json, active boolean, note text)";
 
 /// Columns of the target, in the order of [`Row`].
 const COLUMNS: &str = "id, account, age, name, email, email_domain, amount, created_at, tags, active, note";

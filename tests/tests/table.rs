@@ -103,6 +103,9 @@ async fn a_table_is_described_with_its_columns_key_and_rights() {
         ]
     );
     assert_eq!(table.column("price").unwrap().base_udt, "int4");
+    // As the server packs (10,2).
+    assert_eq!(table.column("n").unwrap().modifier, ((10 << 16) | 2) + 4);
+    assert_eq!(table.column("b").unwrap().modifier, -1);
     let (oid, file) = (table.oid, table.relfilenode);
     client.batch_execute("TRUNCATE \"Odd \"\"Table\"").await.unwrap();
     let again = describe(control, "\"Odd \"\"Table\"").await.unwrap();

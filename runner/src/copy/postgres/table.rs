@@ -72,6 +72,9 @@ pub struct Column {
     pub type_text: String,
     /// For a domain the internal name of the type below.
     pub base_udt: String,
+    /// The type's precision, scale or length, packed as in `pg_attribute.atttypmod`; -1 without one. Of a domain, that of
+    /// the type below.
+    pub modifier: i32,
     /// NULL is refused, by the column or its domain.
     pub not_null: bool,
     /// Something is filled in when the column is left out: a default or an identity.
@@ -138,11 +141,13 @@ const RELATION: &str = "
 /// Domains may be stacked: the base type is found by walking down.
 const COLUMNS: &str = "
     WITH RECURSIVE base AS (
-        SELECT t.oid AS top, t.oid, t.typname, t.typtype, t.typbasetype, t.typnotnull
+        SELECT t.oid AS top, t.oid, t.typname, t.typtype, t.typbasetype, t.typnotnull,
+               t.typtypmod AS modifier
         FROM pg_catalog.pg_type t
         WHERE t.oid IN (SELECT atttypid FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0)
         UNION ALL
-        SELECT b.top, t.oid, t.typname, t.typtype, t.typbasetype, b.typnotnull OR t.typnotnull
+        SELECT b.top, t.oid, t.typname, t.typtype, t.typbasetype, b.typnotnull OR t.typnotnull,
+               greatest(b.modifier, t.typtypmod)
         FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.typbasetype
         WHERE b.typtype = 'd'
     )
@@ -151,7 +156,8 @@ const COLUMNS: &str = "
            a.attidentity = 'a' OR {generated},
            has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
            (SELECT k.place::int2 FROM pg_catalog.pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
-            WHERE i.indrelid = a.attrelid AND i.indisprimary AND k.attnum = a.attnum AND k.place <= i.indnkeyatts)
+            WHERE i.indrelid = a.attrelid AND i.indisprimary AND k.attnum = a.attnum AND k.place <= i.indnkeyatts),
+           greatest(a.atttypmod, b.modifier)
     FROM pg_catalog.pg_attribute a
     JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
     JOIN base b ON b.top = a.atttypid AND b.typtype <> 'd'
@@ -203,6 +209,7 @@ fn column(connection: &Connection, row: &Row) -> Result<Column, Error> {
         udt: get(connection, row, 1)?,
         type_text: get(connection, row, 2)?,
         base_udt: get(connection, row, 3)?,
+        modifier: get(connection, row, 9)?,
         not_null: get(connection, row, 4)?,
         has_default: get(connection, row, 5)?,
         always_generated: get(connection, row, 6)?,

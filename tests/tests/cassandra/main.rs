@@ -7,6 +7,7 @@ mod altered;
 mod bed;
 mod connect;
 mod keys;
+mod nodes;
 mod odd;
 mod refused;
 mod types;

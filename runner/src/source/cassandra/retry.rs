@@ -29,8 +29,8 @@ impl From<ExecutionError> for Failure {
     fn from(error: ExecutionError) -> Failure {
         let reason = Reason::of_read(&error);
         match &error {
-            ExecutionError::LastAttemptError(RequestAttemptError::DbError(answer, _)) => {
-                of_answer(answer, reason)
+            ExecutionError::LastAttemptError(RequestAttemptError::DbError(answer, words)) => {
+                of_answer(answer, words, reason)
             }
             ExecutionError::PrepareError(_)
             | ExecutionError::ConnectionPoolError(_)
@@ -47,17 +47,20 @@ impl From<PrepareError> for Failure {
     fn from(error: PrepareError) -> Failure {
         let reason = Reason::of_prepare(&error);
         match error {
-            PrepareError::AllAttemptsFailed { first_attempt: RequestAttemptError::DbError(answer, _) } => {
-                of_answer(&answer, reason)
-            }
+            PrepareError::AllAttemptsFailed {
+                first_attempt: RequestAttemptError::DbError(answer, words),
+            } => of_answer(&answer, &words, reason),
             _ => Failure::Again(reason),
         }
     }
 }
 
-fn of_answer(answer: &DbError, reason: Reason) -> Failure {
+fn of_answer(answer: &DbError, words: &str, reason: Reason) -> Failure {
     match answer {
-        DbError::ReadFailure { .. } => Failure::TooMuch(reason),
+        DbError::ReadFailure { .. } if is_too_much(words) => Failure::TooMuch(reason),
+        DbError::ReadFailure { .. } => {
+            Failure::Again(Reason::Server("the replicas failed (their logs say why)"))
+        }
         DbError::Unavailable { .. }
         | DbError::Overloaded
         | DbError::IsBootstrapping
@@ -68,6 +71,13 @@ fn of_answer(answer: &DbError, reason: Reason) -> Failure {
         | DbError::RateLimitReached { .. } => Failure::Again(reason),
         _ => Failure::Fatal(Error::Refused { reason }),
     }
+}
+
+/// Whether replicas failed because of how much they were asked for. Servers tell their reasons since Cassandra 4
+/// (`… 1 failures: READ_TOO_MANY_TOMBSTONES from /10.0.0.1:7000`): others are those of a node that comes or goes.
+/// Where none is told, tombstones are the likeliest.
+fn is_too_much(words: &str) -> bool {
+    !words.contains(" from /") || ["TOMBSTONES", "READ_SIZE"].iter().any(|reason| words.contains(reason))
 }
 
 /// How often a request is tried again before it is given up: over a minute, if each attempt fails at once.
@@ -121,22 +131,38 @@ mod tests {
         assert!(patience.wait().is_some());
     }
 
+    const READ_FAILURE: DbError = DbError::ReadFailure {
+        consistency: scylla::statement::Consistency::One,
+        received: 0,
+        required: 1,
+        numfailures: 1,
+        data_present: false,
+    };
+
+    fn said(answer: DbError, words: &str) -> Failure {
+        let attempt = RequestAttemptError::DbError(answer, words.into());
+        Failure::from(ExecutionError::LastAttemptError(attempt))
+    }
+
+    #[test]
+    fn a_replica_that_fails_for_another_reason_than_tombstones_is_asked_again() {
+        let words = |reason: &str| {
+            format!("Operation failed - received 1 responses and 1 failures: {reason} from /127.0.0.3:7000")
+        };
+        for reason in ["UNKNOWN", "NODE_DOWN", "TIMEOUT"] {
+            assert!(matches!(said(READ_FAILURE, &words(reason)), Failure::Again(_)), "{reason}");
+        }
+        for reason in ["READ_TOO_MANY_TOMBSTONES", "READ_SIZE", "UNKNOWN from /a, READ_TOO_MANY_TOMBSTONES"] {
+            assert!(matches!(said(READ_FAILURE, &words(reason)), Failure::TooMuch(_)), "{reason}");
+        }
+        let old = "Operation failed - received 0 responses and 1 failures";
+        assert!(matches!(said(READ_FAILURE, old), Failure::TooMuch(_)));
+    }
+
     #[test]
     fn a_failed_read_is_tried_smaller_and_a_refused_one_not_at_all() {
-        let failure = |answer| {
-            Failure::from(ExecutionError::LastAttemptError(RequestAttemptError::DbError(
-                answer,
-                "secret".into(),
-            )))
-        };
-        let read_failure = DbError::ReadFailure {
-            consistency: scylla::statement::Consistency::One,
-            received: 0,
-            required: 1,
-            numfailures: 1,
-            data_present: false,
-        };
-        assert!(matches!(failure(read_failure), Failure::TooMuch(_)));
+        let failure = |answer| said(answer, "secret");
+        assert!(matches!(failure(READ_FAILURE), Failure::TooMuch(_)));
         assert!(matches!(failure(DbError::Overloaded), Failure::Again(_)));
         assert!(matches!(failure(DbError::Invalid), Failure::Fatal(_)));
         assert!(matches!(Failure::from(ExecutionError::EmptyPlan), Failure::Again(_)));

@@ -92,6 +92,7 @@ fn of_problem(problem: &Problem) -> ExitCode {
     match &problem.kind {
         ProblemKind::Source(error) => of_source(error),
         ProblemKind::Columns { .. } => ExitCode::Source,
+        ProblemKind::Recipe(_) => ExitCode::Usage,
         ProblemKind::Transform(error) => of_transform(error),
         ProblemKind::Target(_) => ExitCode::Target,
         ProblemKind::Copy(error) => of_copy(error),

@@ -56,6 +56,8 @@ pub(crate) enum ProblemKind {
     #[error("{file} has other columns than {first}: load it as a table of its own")]
     Columns { file: String, first: String },
     #[error("{0}")]
+    Recipe(String),
+    #[error("{0}")]
     Target(String),
     #[error(transparent)]
     Copy(#[from] crate::copy::error::Error),

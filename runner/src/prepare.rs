@@ -10,8 +10,8 @@ use crate::cli::RecipeArgs;
 use crate::copy::postgres::environment::Environment;
 use crate::copy::postgres::table::Table;
 use crate::failure::Failure;
-use crate::job::{self, Job, Problem};
-use crate::recipe::{Flags, Recipe, Source, Target};
+use crate::job::{self, Job, Problem, ProblemKind};
+use crate::recipe::{self, Flags, Recipe, Source, Target};
 use crate::source;
 use crate::source::cassandra::Cluster;
 use crate::target::{Connected, Destination};
@@ -22,6 +22,8 @@ pub(crate) struct Prepared {
     pub(crate) recipe: Recipe,
     /// The key of the recipe's file that names the target; empty where a flag or a variable does.
     target_key: &'static str,
+    /// The target comes from the command line.
+    told_target: bool,
     pub(crate) engine: Engine,
 }
 
@@ -47,7 +49,7 @@ impl Prepared {
         let engine = Engine::new(&recipe.transform, cache_folder())?;
         let elsewhere = args.to.is_some() || std::env::var_os("ETL_TARGET__POSTGRES__URL").is_some();
         let target_key = if elsewhere { "" } else { "target.postgres.url" };
-        Ok(Prepared { recipe, engine, target_key })
+        Ok(Prepared { recipe, engine, target_key, told_target: args.to.is_some() })
     }
 
     /// Makes the tables ready while the target is connected to, and matches both.
@@ -62,7 +64,7 @@ impl Prepared {
             }
         };
         let (jobs, connected) = tokio::join!(jobs, connected);
-        let (mut ready, mut problems) = (Vec::new(), Vec::new());
+        let (mut ready, mut problems) = (Vec::new(), self.trials());
         for job in jobs? {
             match job {
                 Ok(job) => ready.push(Some(job)),
@@ -85,6 +87,26 @@ impl Prepared {
             None => None,
         };
         Ok(Found { jobs: ready.into_iter().flatten().collect(), database, problems })
+    }
+
+    /// A part of a table must not be taken for the whole: it goes into a database only if the command line says so.
+    fn trials(&self) -> Vec<Problem> {
+        if self.told_target || matches!(self.recipe.target, Target::Files(_)) {
+            return Vec::new();
+        }
+        let of = |(index, table): (usize, &recipe::Table)| {
+            let options = &table.cassandra;
+            let given = [("limit", options.limit.is_some()), ("token_range", options.token_range.is_some())];
+            let given = given.into_iter().filter(|(_, given)| *given);
+            given.map(move |(key, _)| {
+                let what = format!(
+                    "`{key}` is for trials, which do not go into the recipe's database by themselves: say where \
+                     this one goes, --to FOLDER or --to postgres://…"
+                );
+                Problem { key: format!("tables[{index}].{key}"), kind: ProblemKind::Recipe(what) }
+            })
+        };
+        self.recipe.tables.iter().enumerate().flat_map(of).collect()
     }
 
     /// Each table made ready, or what is wrong with it; a cluster that does not answer is one problem.

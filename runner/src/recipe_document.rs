@@ -83,10 +83,12 @@ pub struct TableKeys {
     #[schemars(length(min = 1), example = &"amount > 0 AND currency = 'EUR'")]
     pub r#where: Option<String>,
     /// Only with `[source.cassandra]`, for trials: only rows whose token is behind the first number, up to the
-    /// second. All tokens are -9223372036854775808 to 9223372036854775807.
+    /// second. All tokens are -9223372036854775808 to 9223372036854775807. Such rows go into files, or where `--to`
+    /// says, and never into the recipe's own database: there they could be taken for the whole.
     #[schemars(with = "Option<[i64; 2]>", example = [0_i64, 1_000_000_000_000_000_i64])]
     pub token_range: Option<(i64, i64)>,
-    /// Only with `[source.cassandra]`, for trials: no more rows than this, whichever come first.
+    /// Only with `[source.cassandra]`, for trials: no more rows than this, whichever come first. They go where those
+    /// of `token_range` go.
     #[schemars(range(min = 1), example = 1000)]
     pub limit: Option<u64>,
     /// Only with `[source.cassandra]`: new columns with the time at which another column was written,

@@ -68,7 +68,7 @@ load() { # NAME STREAMS ROWS
   sql -c CHECKPOINT
   local source target
   source=$(source_cpu) target=$(target_cpu)
-  timed "$etl" run "$work/$1.toml" --streams "$2" --quiet --report "$work/report.json"
+  timed "$etl" run "$work/$1.toml" --to "$ETL_TEST_POSTGRES" --streams "$2" --quiet --report "$work/report.json"
   of_source=$(awk "BEGIN { print $(source_cpu) - $source }")
   of_target=$(awk "BEGIN { print $(target_cpu) - $target }")
   [ "$(sql -At -c 'SELECT count(*) FROM public.transactions')" = "$3" ] || die "$1: not $3 rows are loaded"

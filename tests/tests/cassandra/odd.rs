@@ -142,6 +142,41 @@ async fn a_condition_chooses_rows_and_the_server_says_why_it_refuses_one() {
 }
 
 #[tokio::test]
+async fn a_trial_goes_into_files_and_into_a_database_only_where_the_command_line_says_so() {
+    let load = Load::new("trial").await;
+    load.tables("t", "(id int PRIMARY KEY, v text)", "(id int, v text)").await;
+    let rows = (0..5000).map(|id| (id, format!("v{id}")));
+    load.keyspace.insert("INSERT INTO t (id, v) VALUES (?, ?)", rows).await;
+    load.recipe("", &format!("{}limit = 700\n", load.table("t")));
+    load.bed.run().code(0).says(&["note: `limit` or `token_range` makes this a trial", "-trial"]);
+    assert_eq!(load.bed.number("SELECT count(*) FROM t").await, 0, "the database has none of it");
+    load.bed.etl(["--to", "out", "--streams", "3"]).run().code(0);
+    let mut lines = Vec::new();
+    for file in std::fs::read_dir(load.bed.folder.path("out/public.t")).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "csv") {
+            lines.extend(std::fs::read_to_string(path).unwrap().lines().skip(1).map(String::from));
+        }
+    }
+    lines.sort();
+    lines.dedup();
+    let right = |line: &String| line.split_once(',').is_some_and(|(id, v)| v == format!("v{id}"));
+    assert!(lines.len() == 700 && lines.iter().all(right), "{} lines: {lines:?}", lines.len());
+
+    let range = (-3_000_000_000_000_000_000_i64, 1_234_567_890_123_456_789_i64);
+    load.recipe("", &format!("{}token_range = [{}, {}]\n", load.table("t"), range.0, range.1));
+    let url = load.bed.url();
+    load.bed.etl(["--to", &url]).run().code(0);
+    let cql = format!("SELECT id, v FROM t WHERE token(id) > {} AND token(id) <= {}", range.0, range.1);
+    load.same(&cql, "SELECT id, v FROM t", &[]).await;
+    let part = load.bed.number("SELECT count(*) FROM t").await;
+    assert!((500..2000).contains(&part), "{part} of 5000");
+    // The whole is another load: the part is not taken for it.
+    load.recipe("", &load.table("t"));
+    load.bed.run().code(9).says(&["token_range", "--fresh"]);
+}
+
+#[tokio::test]
 async fn the_time_of_writing_and_the_time_to_live_are_columns_on_request() {
     let load = Load::new("written").await;
     let cql = "(id int PRIMARY KEY, v text, s frozen<set<int>>)";

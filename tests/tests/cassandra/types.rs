@@ -5,8 +5,11 @@ use etl_tests::customers::{Row, assert_same, rows_of};
 
 use crate::bed::Load;
 
-/// CQL's type, PostgreSQL's, and values in CQL; each column is NULL once, too.
-const SCALARS: &[(&str, &str, &[&str])] = &[
+/// CQL's type, PostgreSQL's, and values in CQL.
+type Typed = (&'static str, &'static str, &'static [&'static str]);
+
+/// Types without parts; each column is NULL once, too.
+const SCALARS: &[Typed] = &[
     ("ascii", "text", &["''", "' plain ~ '", "'\\.'", "'NULL'"]),
     ("text", "text", &["''", "'é ☃ 𝄞'", "'a \"b\", {c}\n\td\r\n'", "'\\N'", "'\\'"]),
     ("tinyint", "smallint", &["-128", "127", "0"]),
@@ -96,8 +99,8 @@ const SCALARS: &[(&str, &str, &[&str])] = &[
     ("blob", "bytea", &["0x", "0x00", "0xfffe5c2c0a22"]),
 ];
 
-/// The same of types with parts; the third column says whether the target's is json.
-const PARTS: &[(&str, &str, &[&str])] = &[
+/// Types with parts.
+const PARTS: &[Typed] = &[
     ("list<int>", "int[]", &["[3, 1, 2, 1]", "[]"]),
     ("frozen<list<text>>", "text[]", &["[]", "['', 'a,b', '\"', 'null', '\\', ' x']"]),
     ("set<text>", "text[]", &["{'b', 'a', ''}"]),
@@ -126,8 +129,8 @@ const PARTS: &[(&str, &str, &[&str])] = &[
 ];
 
 /// A table with a column for each type, and enough rows for all values.
-async fn written(load: &Load, table: &str, types: &[(&str, &str, &[&str])]) {
-    let list = |part: &dyn Fn(usize, &(&str, &str, &[&str])) -> String| {
+async fn written(load: &Load, table: &str, types: &[Typed]) {
+    let list = |part: &dyn Fn(usize, &Typed) -> String| {
         types.iter().enumerate().map(|(at, ty)| part(at, ty)).collect::<Vec<_>>().join(", ")
     };
     let cql = list(&|at, ty| format!("v{at} {}", ty.0));
@@ -142,7 +145,7 @@ async fn written(load: &Load, table: &str, types: &[(&str, &str, &[&str])]) {
     }
 }
 
-fn columns(types: &[(&str, &str, &[&str])]) -> String {
+fn columns(types: &[Typed]) -> String {
     (0..types.len()).map(|at| format!("v{at}")).collect::<Vec<_>>().join(", ")
 }
 
@@ -155,7 +158,7 @@ async fn every_type_without_parts_is_loaded_as_it_was_written() {
     load.same_table("t", &format!("id, {}", columns(SCALARS))).await;
     // NULL, but told of: those that a row has, by the way values are dealt out to rows.
     let rows = 1 + SCALARS.iter().map(|ty| ty.2.len()).max().unwrap();
-    let empties = |ty: &(&str, &str, &[&str])| {
+    let empties = |ty: &Typed| {
         let of_row =
             |row: &usize| ty.2.get(row % (ty.2.len() + 1)).is_some_and(|value| value.ends_with("(0x)"));
         (0..rows).filter(of_row).count()
@@ -192,8 +195,10 @@ async fn counters_are_loaded_and_one_that_was_never_counted_is_null() {
     load.same_table("t", "id, c, d").await;
 }
 
-/// A column and a value that PostgreSQL has no room for; why, and how the original shows it.
-const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
+/// A column, its type, a value that PostgreSQL has no room for, why, and how the original shows it.
+type Refused = (&'static str, &'static str, &'static str, &'static str, &'static str);
+
+const REFUSED: &[Refused] = &[
     ("s", "text", "blob_as_text(0x610062)", "nul", "a<NUL>b"),
     ("l", "list<text>", "[blob_as_text(0x00)]", "nul", "\\x000000010000000100"),
     ("ts", "timestamp", "9223372036854776", "out_of_range", "\\x0020c49ba5e353f8"),
@@ -210,9 +215,7 @@ const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
 #[tokio::test]
 async fn a_value_that_postgresql_has_no_room_for_is_a_reject_with_key_code_and_original() {
     let load = Load::new("refused").await;
-    let list = |part: &dyn Fn(&(&str, &str, &str, &str, &str)) -> String| {
-        REFUSED.iter().map(part).collect::<Vec<_>>().join(", ")
-    };
+    let list = |part: &dyn Fn(&Refused) -> String| REFUSED.iter().map(part).collect::<Vec<_>>().join(", ");
     let cql = list(&|(name, ty, ..)| format!("{name} {ty}"));
     let sql = "(id int, s text, l text[], ts timestamptz, old timestamptz, d date, e date, tm time, du interval, \
                dec numeric, big numeric, m json)";

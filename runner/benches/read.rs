@@ -6,12 +6,13 @@ use std::fmt::Write;
 use std::fs;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use etl::memory::Memory;
 use etl::schema::Type;
 use etl::source::csv::Settings;
-use etl::source::{Extent, Reader, SourceFile, Unit, describe, inputs};
+use etl::source::{Extent, Next, Reader, SourceFile, Unit, describe, inputs};
 
 const ROWS: u64 = 100_000;
 
@@ -72,7 +73,8 @@ fn read_all(file: &SourceFile, types: &BTreeMap<String, Type>, wanted: &[usize])
     let extent = Extent { from: &described.body, end: None, read: 0 };
     let mut reader = Reader::open(&unit, (fields, wanted), extent, &memory).expect("it opens");
     let mut rows = 0;
-    while let Some(batch) = reader.next_batch(1024).expect("it reads") {
+    let stop = AtomicBool::new(false);
+    while let Next::Batch(batch) = reader.next_batch(1024, &stop).expect("it reads") {
         assert!(batch.rejects.is_empty());
         rows += black_box(batch).rows;
     }

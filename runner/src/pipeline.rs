@@ -23,7 +23,7 @@ use crate::original::columns_json;
 use crate::position::Position;
 use crate::reject::{Original, Reject, Stage};
 use crate::schema::Field;
-use crate::source::{self, Unit};
+use crate::source::{self, Next, Unit};
 use crate::transform;
 
 /// What every split of one table has in common.
@@ -128,9 +128,16 @@ impl Walker {
         let mut chunk = Chunk::new(piece.from.clone(), path.chunk, messages);
         loop {
             let started = Instant::now();
-            let batch = reader.next_batch(chunk.rows_left(path.batch_rows))?;
+            let next = reader.next_batch(chunk.rows_left(path.batch_rows), &self.stop)?;
             self.live.spent(Work::Read, started.elapsed());
-            let Some(batch) = batch else { break };
+            let batch = match next {
+                Next::Batch(batch) => batch,
+                Next::End => break,
+                Next::Stopped => {
+                    let sent = chunk.counts().read == 0 || self.end(&mut chunk, piece, false)?;
+                    return Ok(if sent { Ended::Stopped } else { Ended::Abandoned });
+                }
+            };
             let carried = self.carry(batch, piece, &mut chunk)?;
             let stopped = self.stop.load(Ordering::Relaxed);
             let ends = stopped || chunk.is_full();

@@ -56,4 +56,4 @@ pub use describe::{Described, MAX_COLUMNS, describe};
 pub use error::Error;
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use input::{Compression, Input, SourceFile, inputs};
-pub use unit::{Extent, Reader, Unit};
+pub use unit::{Extent, Next, Reader, Unit};

@@ -1,6 +1,7 @@
 //! What splits are made of, and who reads them: the sources are a closed set. Must not know how either is read.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::reader::Reader as FileReader;
 use super::{Error, SourceFile, cassandra, csv};
@@ -37,6 +38,16 @@ pub struct Extent<'a> {
     pub end: Option<&'a Position>,
     /// Rows of the split that were read before.
     pub read: u64,
+}
+
+/// What a reader has next.
+pub enum Next {
+    /// The next rows.
+    Batch(Batch),
+    /// The split's end.
+    End,
+    /// The run is being stopped, and the next rows are not there yet.
+    Stopped,
 }
 
 /// Reads one split, batch by batch.
@@ -77,12 +88,13 @@ impl Reader {
         }
     }
 
-    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of source; `None` at
-    /// the end of the split. A row that is larger than a batch comes alone and holds a loan of the pool.
-    pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, Error> {
+    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of source. A row that is
+    /// larger than a batch comes alone and holds a loan of the pool. A cluster may be slow: it is not waited for any
+    /// more once `stop` is set.
+    pub fn next_batch(&mut self, max_rows: usize, stop: &AtomicBool) -> Result<Next, Error> {
         match self {
-            Reader::File(reader) => reader.next_batch(max_rows),
-            Reader::Table(reader) => Ok(reader.next_batch(max_rows)?),
+            Reader::File(reader) => Ok(reader.next_batch(max_rows)?.map_or(Next::End, Next::Batch)),
+            Reader::Table(reader) => Ok(reader.next_batch(max_rows, stop)?),
         }
     }
 }

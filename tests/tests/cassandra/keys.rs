@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use etl_tests::bed::until;
+use etl_tests::bed::{Process, until};
 use etl_tests::cassandra::Raw;
 use etl_tests::cql_text;
 use etl_tests::customers::{Row, assert_same, rows_of};
@@ -73,12 +73,14 @@ async fn pages(load: &Load) -> i64 {
 /// Loads table `t`, ended by `kill -9` behind each chunk of so many rows once; chunks of splits without rows come in
 /// between. For each run, how many pages of a partition were read.
 async fn stopped_at_every_chunk(load: &Load, rows: i64, code: i32) -> Vec<i64> {
+    // A trial goes into a database only if it is told to.
+    let to = ["--to".to_string(), load.bed.url()];
     let gate = Gate::close(&load.bed, "t").await;
     let mut runs = Vec::new();
     loop {
         let (before, pages_before) = (load.bed.progress().await, pages(load).await);
         gate.open(before.chunks + 1).await;
-        let mut etl = load.bed.start();
+        let mut etl = Process::of(load.bed.etl(&to));
         gate.reached(before.chunks + 1, &mut etl).await;
         gate.somebody_waits(&mut etl).await;
         if etl.has_ended() {
@@ -162,6 +164,25 @@ async fn a_load_is_continued_behind_keys_of_every_type_and_order() {
     assert_same(&expected, &rows_of(&load.bed.client, &format!("SELECT {columns} FROM t")).await);
     let reject = rows_of(&load.bed.client, "SELECT stage, code, original->>'k11' FROM etl.reject").await;
     assert_eq!(reject, [["read", "empty", "\\x"].map(|cell| Some(cell.to_string()))]);
+}
+
+#[tokio::test]
+async fn a_condition_and_a_limit_hold_over_all_continuations() {
+    let load = Load::new("limited").await;
+    written(&load, 2000).await;
+    let trial = "where = \"v >= 'value 1'\"\nlimit = 1000\n";
+    load.recipe(
+        "static_only = \"skip\"\n",
+        &format!("[run]\nstreams = 1\nchunk_rows = 90\n{}{trial}", load.table("t")),
+    );
+    let runs = stopped_at_every_chunk(&load, 90, 0).await;
+    assert!(runs.len() > 9, "{runs:?}");
+    let query = format!("SELECT {COLUMNS} FROM t");
+    let mut expected = cql_text::rows_of(&load.keyspace.session, &query).await;
+    let loaded = rows_of(&load.bed.client, &query).await;
+    expected.retain(|row| loaded.contains(row) && row[5].as_deref().is_some_and(|v| v >= "value 1"));
+    assert_same(&expected, &loaded);
+    assert_eq!(loaded.len(), 1000);
 }
 
 /// No key in the target: a row that is loaded twice is there twice.

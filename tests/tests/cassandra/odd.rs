@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use etl_tests::bed::until;
 use etl_tests::customers::rows_of;
 
 use crate::bed::Load;
@@ -196,6 +197,27 @@ async fn the_time_of_writing_and_the_time_to_live_are_columns_on_request() {
     let yes = [("1", None), ("2", Some("t")), ("3", None)];
     let yes = yes.map(|(id, yes)| vec![Some(id.to_string()), yes.map(String::from)]);
     assert_eq!(left, yes);
+}
+
+/// Whatever it waits for: here each page takes a quarter of an hour.
+#[tokio::test]
+async fn a_run_that_waits_for_rows_stops_when_it_is_told_to_and_continues() {
+    let load = Load::new("waits").await;
+    load.tables("t", "(id int PRIMARY KEY, v text)", "(id int, v text)").await;
+    let rows = (0..1000).map(|id| (id, format!("{id} {}", "x".repeat(10_000))));
+    load.keyspace.insert("INSERT INTO t (id, v) VALUES (?, ?)", rows).await;
+    let run = format!("[run]\nstreams = 2\nchunk_rows = 30\n{}", load.table("t"));
+    load.recipe("max_bytes_per_second = \"1 KiB\"\n", &run);
+    let etl = load.bed.start();
+    let some = async || (load.bed.progress().await.chunks >= 2).then_some(());
+    until("the first page's chunks", some).await;
+    etl.signal(libc::SIGTERM);
+    etl.finish().await.code(130).says(&["stopped; the same command continues"]);
+    assert!(load.bed.progress().await.is_midway());
+    load.recipe("", &run);
+    load.bed.run().code(0);
+    load.same_table("t", "id, v").await;
+    load.bed.is_finished().await;
 }
 
 /// Only that it is not faster: how slow a busy machine is, nobody knows.

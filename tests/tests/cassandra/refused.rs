@@ -30,14 +30,14 @@ async fn tables_that_cannot_be_read_are_named_with_what_there_is() {
         .await;
     let table = load.table("t");
     let from = |name: &str| table.replace("load_missing.t", name);
-    let missing = ["there is no table \"load_missing\".\"tt\"", "tables there are `t`", "recipe.toml:8: "];
+    let missing = ["there is no table load_missing.tt", "tables there are `t`", "recipe.toml:8: "];
     is_refused(&load, &from("load_missing.tt"), 3, &missing).await;
     is_refused(&load, &from("nowhere.t"), 3, &["the keyspaces there are ", "`load_missing`"]).await;
-    let view = ["\"load_missing\".\"seen\" is a materialized view", "base table `t`"];
+    let view = ["load_missing.seen is a materialized view", "base table `t`"];
     is_refused(&load, &from("load_missing.seen"), 3, &view).await;
     is_refused(&load, &from("t"), 2, &["must be keyspace.table"]).await;
     // Under another name it would be found.
-    is_refused(&load, &from("Load_Missing.\\\"T\\\""), 3, &["\"load_missing\".\"T\"", "`t`"]).await;
+    is_refused(&load, &from("Load_Missing.\\\"T\\\""), 3, &["load_missing.\"T\"", "`t`"]).await;
     let filter = format!("{table}where = \"v = 'x' ALLOW FILTERING\"\n");
     is_refused(&load, &filter, 2, &["tables[0].where", "must be a condition alone"]).await;
 }
@@ -51,7 +51,7 @@ async fn a_column_of_the_servers_own_class_is_named_and_may_be_left_out() {
     load.keyspace.cql("INSERT INTO t (id, v) VALUES (1, 'x')").await;
     load.keyspace.cql("INSERT INTO t (id, v) VALUES (2, 'y')").await;
     let table = load.table("t");
-    let says = ["column `c` of \"load_class\".\"t\"", "DynamicCompositeType", "{ drop = [\"c\"] }"];
+    let says = ["column `c` of load_class.t", "DynamicCompositeType", "{ drop = [\"c\"] }"];
     is_refused(&load, &table, 3, &says).await;
     load.recipe("", &format!("{table}transforms = [{{ drop = [\"c\"] }}]\n"));
     load.bed.run().code(0);
@@ -94,7 +94,7 @@ async fn a_table_that_was_made_again_or_has_another_type_is_no_longer_what_was_b
 
     load.keyspace.cql("ALTER TABLE t DROP n").await;
     load.keyspace.cql("ALTER TABLE t ADD n text").await;
-    let of_table = "\"load_drift\".\"t\" changed since it was begun: ";
+    let of_table = "load_drift.t changed since it was begun: ";
     load.bed.run().code(9).says(&[of_table, "its column `n` is of another type now", "--fresh"]);
 
     load.keyspace.cql("DROP TABLE t").await;

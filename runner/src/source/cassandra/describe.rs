@@ -167,7 +167,10 @@ async fn missing(session: &Session, name: &TableName) -> Result<Error, Error> {
     }
     let (mut known, mut what) = (tables(session, &name.keyspace).await?, "tables");
     if known.is_empty() {
-        (known, what) = (keyspaces(session).await?, "keyspaces");
+        let all = keyspaces(session).await?;
+        if !all.contains(&name.keyspace) {
+            (known, what) = (all, "keyspaces");
+        }
     }
     Ok(Error::NoTable { table: name.to_string(), what, known: listed(&known) })
 }

@@ -4,6 +4,8 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use scylla::client::session::Session;
 use scylla::deserialize::row::ColumnIterator;
@@ -11,6 +13,7 @@ use scylla::frame::response::result::ColumnSpec;
 use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::response::PagingState;
 use scylla::response::query_result::QueryRowsResult;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::AbortHandle;
 
@@ -31,8 +34,21 @@ use crate::position::Position;
 #[derive(Debug)]
 pub(super) struct Pages {
     receiver: mpsc::Receiver<Result<Page, Error>>,
+    runtime: Handle,
     task: AbortHandle,
 }
+
+/// What came next.
+pub(super) enum Came {
+    Page(Page),
+    /// All have come.
+    End,
+    /// The run is being stopped, and there is no page yet.
+    Stopped,
+}
+
+/// How long a page is waited for before somebody looks whether the run is being stopped.
+const LOOK_UP: Duration = Duration::from_millis(100);
 
 impl Pages {
     /// Begins to fetch the rows behind `from` up to the token `end`; `rows_left` of them at most.
@@ -58,13 +74,23 @@ impl Pages {
             rows_left,
             sender,
         };
-        let task = cluster.runtime.spawn(fetch.run()).abort_handle();
-        Ok(Pages { receiver, task })
+        let runtime = cluster.runtime.clone();
+        let task = runtime.spawn(fetch.run()).abort_handle();
+        Ok(Pages { receiver, runtime, task })
     }
 
-    /// The next page, with at least one row; `None` when all have come.
-    pub(super) fn next(&mut self) -> Result<Option<Page>, Error> {
-        self.receiver.blocking_recv().transpose()
+    /// The next page, with at least one row. For a thread that may block.
+    pub(super) fn next(&mut self, stop: &AtomicBool) -> Result<Came, Error> {
+        loop {
+            let receiver = &mut self.receiver;
+            let soon = self.runtime.block_on(async { tokio::time::timeout(LOOK_UP, receiver.recv()).await });
+            match soon {
+                Ok(Some(page)) => return page.map(Came::Page),
+                Ok(None) => return Ok(Came::End),
+                Err(_) if stop.load(Ordering::Relaxed) => return Ok(Came::Stopped),
+                Err(_) => {}
+            }
+        }
     }
 }
 

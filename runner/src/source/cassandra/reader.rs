@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
@@ -11,7 +12,7 @@ use arrow_array::{ArrayRef, BooleanArray};
 use arrow_select::filter::filter;
 
 use super::Error;
-use super::fetch::Pages;
+use super::fetch::{Came, Pages};
 use super::key;
 use super::original::raw_json;
 use super::page::Page;
@@ -23,6 +24,7 @@ use crate::counters::Asides;
 use crate::memory::Memory;
 use crate::position::Position;
 use crate::reject::{Original, Reject, Stage};
+use crate::source::Next;
 use crate::source::column::Column;
 
 /// Reads one split, batch by batch.
@@ -72,15 +74,16 @@ impl Reader {
         })
     }
 
-    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of source; `None` at
-    /// the end of the split. A row that is larger than a batch comes alone and holds a loan of the pool.
-    pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, Error> {
+    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of source. A row that is
+    /// larger than a batch comes alone and holds a loan of the pool. Does not wait for a page once `stop` is set.
+    pub fn next_batch(&mut self, max_rows: usize, stop: &AtomicBool) -> Result<Next, Error> {
         while self.next >= self.page.rows() {
             // The page's memory is free before the next one is waited for.
             self.page = Page::empty(self.selection.width);
-            match self.pages.next()? {
-                Some(page) => (self.page, self.next) = (page, 0),
-                None => return Ok(None),
+            match self.pages.next(stop)? {
+                Came::Page(page) => (self.page, self.next) = (page, 0),
+                Came::End => return Ok(Next::End),
+                Came::Stopped => return Ok(Next::Stopped),
             }
         }
         let rows = self.rows_of_batch(max_rows.max(1));
@@ -90,7 +93,7 @@ impl Reader {
         let mut batch = self.build(rows)?;
         batch.source_bytes = bytes as u64;
         batch.loan = loan;
-        Ok(Some(batch))
+        Ok(Next::Batch(batch))
     }
 
     /// As many rows as fit into a batch, one at least.

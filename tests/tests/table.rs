@@ -130,7 +130,7 @@ const NUMERIC_10_2: i32 = ((10 << 16) | 2) + 4;
 
 /// The type below a domain, and the modifier.
 fn below<'a>(table: &'a Table, name: &str) -> (&'a str, i32) {
-    let column = table.column(name).unwrap();
+    let column = table.column(name).expect("the column is there");
     (&column.base_udt, column.modifier)
 }
 

@@ -5,8 +5,11 @@ use etl_tests::customers::{Row, assert_same, rows_of};
 
 use crate::bed::Load;
 
-/// CQL's type, PostgreSQL's, and values in CQL; each column is NULL once, too.
-const SCALARS: &[(&str, &str, &[&str])] = &[
+/// CQL's type, PostgreSQL's, and values in CQL.
+type Typed = (&'static str, &'static str, &'static [&'static str]);
+
+/// Types without parts; each column is NULL once, too.
+const SCALARS: &[Typed] = &[
     ("ascii", "text", &["''", "' plain ~ '", "'\\.'", "'NULL'"]),
     ("text", "text", &["''", "'é ☃ 𝄞'", "'a \"b\", {c}\n\td\r\n'", "'\\N'", "'\\'"]),
     ("tinyint", "smallint", &["-128", "127", "0"]),
@@ -96,8 +99,8 @@ const SCALARS: &[(&str, &str, &[&str])] = &[
     ("blob", "bytea", &["0x", "0x00", "0xfffe5c2c0a22"]),
 ];
 
-/// The same of types with parts; the third column says whether the target's is json.
-const PARTS: &[(&str, &str, &[&str])] = &[
+/// Types with parts.
+const PARTS: &[Typed] = &[
     ("list<int>", "int[]", &["[3, 1, 2, 1]", "[]"]),
     ("frozen<list<text>>", "text[]", &["[]", "['', 'a,b', '\"', 'null', '\\', ' x']"]),
     ("set<text>", "text[]", &["{'b', 'a', ''}"]),
@@ -145,7 +148,7 @@ async fn written(load: &Load, table: &str, types: &[Typed]) {
     }
 }
 
-fn columns(types: &[(&str, &str, &[&str])]) -> String {
+fn columns(types: &[Typed]) -> String {
     (0..types.len()).map(|at| format!("v{at}")).collect::<Vec<_>>().join(", ")
 }
 
@@ -158,7 +161,7 @@ async fn every_type_without_parts_is_loaded_as_it_was_written() {
     load.same_table("t", &format!("id, {}", columns(SCALARS))).await;
     // NULL, but told of: those that a row has, by the way values are dealt out to rows.
     let rows = 1 + SCALARS.iter().map(|ty| ty.2.len()).max().unwrap();
-    let empties = |ty: &(&str, &str, &[&str])| {
+    let empties = |ty: &Typed| {
         let of_row =
             |row: &usize| ty.2.get(row % (ty.2.len() + 1)).is_some_and(|value| value.ends_with("(0x)"));
         (0..rows).filter(of_row).count()

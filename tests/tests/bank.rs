@@ -136,7 +136,8 @@ async fn a_banks_postings_arrive_whole_and_what_is_wrong_with_some_is_told() {
         .iter()
         .map(|row| vec![row[0].clone(), row[2].clone(), row[3].clone(), wrong(row).map(String::from)])
         .collect();
-    (rejects.sort(), wanted.sort());
+    rejects.sort();
+    wanted.sort();
     assert_same(&wanted, &rejects);
     assert_eq!(
         rows_of(&bed.client, &read("totals.sql")).await,

@@ -109,11 +109,11 @@ async fn a_partition_of_200_000_rows_is_continued_behind_every_chunk_without_rea
     assert!(runs.iter().sum::<i64>() > from_the_start, "pages are not counted: {runs:?}");
 }
 
-/// A column of a key with its order, its type in PostgreSQL, and two values.
-type KeyColumn = (&'static str, &'static str, [&'static str; 2]);
+/// CQL's type with the column's order, PostgreSQL's type, two values.
+type Clustering = (&'static str, &'static str, [&'static str; 2]);
 
-/// Columns of a key.
-const KEY: &[KeyColumn] = &[
+/// The clustering columns of one key.
+const KEY: &[Clustering] = &[
     ("decimal ASC", "numeric", ["-1.5", "1E+3"]),
     ("timestamp DESC", "timestamptz", ["0", "-1"]),
     ("text ASC", "text", ["''", "'é'"]),
@@ -136,7 +136,7 @@ const KEY: &[KeyColumn] = &[
 #[tokio::test]
 async fn a_load_is_continued_behind_keys_of_every_type_and_order() {
     let load = Load::new("keys").await;
-    let list = |part: &dyn Fn(usize, &KeyColumn) -> String| {
+    let list = |part: &dyn Fn(usize, &Clustering) -> String| {
         KEY.iter().enumerate().map(|(at, key)| part(at, key)).collect::<Vec<_>>().join(", ")
     };
     let names = list(&|at, _| format!("k{at}"));

@@ -128,9 +128,6 @@ const PARTS: &[Typed] = &[
     ("person", "json", &["{name: 'n', home: {zip: 1}, phones: {'a', 'b'}}", "{name: null}"]),
 ];
 
-/// A type, the one that it loads into, and values.
-type Typed = (&'static str, &'static str, &'static [&'static str]);
-
 /// A table with a column for each type, and enough rows for all values.
 async fn written(load: &Load, table: &str, types: &[Typed]) {
     let list = |part: &dyn Fn(usize, &Typed) -> String| {
@@ -198,11 +195,10 @@ async fn counters_are_loaded_and_one_that_was_never_counted_is_null() {
     load.same_table("t", "id, c, d").await;
 }
 
-/// A column, its type and a value that PostgreSQL has no room for; why, and how the original shows it.
-type Refusal = (&'static str, &'static str, &'static str, &'static str, &'static str);
+/// A column, its type, a value that PostgreSQL has no room for, why, and how the original shows it.
+type Refused = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
-/// One of each kind.
-const REFUSED: &[Refusal] = &[
+const REFUSED: &[Refused] = &[
     ("s", "text", "blob_as_text(0x610062)", "nul", "a<NUL>b"),
     ("l", "list<text>", "[blob_as_text(0x00)]", "nul", "\\x000000010000000100"),
     ("ts", "timestamp", "9223372036854776", "out_of_range", "\\x0020c49ba5e353f8"),
@@ -219,7 +215,7 @@ const REFUSED: &[Refusal] = &[
 #[tokio::test]
 async fn a_value_that_postgresql_has_no_room_for_is_a_reject_with_key_code_and_original() {
     let load = Load::new("refused").await;
-    let list = |part: &dyn Fn(&Refusal) -> String| REFUSED.iter().map(part).collect::<Vec<_>>().join(", ");
+    let list = |part: &dyn Fn(&Refused) -> String| REFUSED.iter().map(part).collect::<Vec<_>>().join(", ");
     let cql = list(&|(name, ty, ..)| format!("{name} {ty}"));
     let sql = "(id int, s text, l text[], ts timestamptz, old timestamptz, d date, e date, tm time, du interval, \
                dec numeric, big numeric, m json)";

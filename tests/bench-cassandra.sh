@@ -38,8 +38,6 @@ recipe() { # NAME FROM [MORE]
 name = "$1"
 [source.cassandra]
 hosts = ["$ETL_TEST_CASSANDRA"]
-[target.postgres]
-url = "$ETL_TEST_POSTGRES"
 [[tables]]
 from = "bench.$2"
 into = "public.transactions"
@@ -64,7 +62,7 @@ target_cpu() { cpu_seconds "$postmaster" $(pgrep -P "$postmaster"); }
 # Loads a table anew, all of its ROWS; leaves `wall`, `cpu` (of the client), `of_source` and `of_target` in seconds.
 load() { # NAME STREAMS ROWS
   sql -c 'SET client_min_messages = error; DROP TABLE IF EXISTS public.transactions; DROP SCHEMA IF EXISTS etl CASCADE'
-  "$etl" ddl "$work/$1.toml" | sql
+  "$etl" ddl "$work/$1.toml" --to "$ETL_TEST_POSTGRES" | sql
   sql -c CHECKPOINT
   local source target
   source=$(source_cpu) target=$(target_cpu)

@@ -73,7 +73,7 @@ impl Start<'_> {
 
 impl StartTable {
     fn text(&self) -> String {
-        let from = toml(&shortest(&self.name));
+        let from = toml(&self.name.to_string());
         let into = toml(&format!("public.{}", written(&self.name.table)));
         match &self.columns {
             Err(reason) => {
@@ -113,12 +113,6 @@ fn listed(columns: &[StartColumn]) -> String {
         format!("{}\n", line.trim_end())
     };
     lines.iter().map(line).collect()
-}
-
-/// `keyspace.table`, in quotes only where they are needed.
-fn shortest(name: &TableName) -> String {
-    let plain = format!("{}.{}", name.keyspace, name.table);
-    if plain.parse().as_ref() == Ok(name) { plain } else { name.to_string() }
 }
 
 /// What a recipe may be called.

@@ -101,6 +101,13 @@ async fn a_banks_postings_arrive_whole_and_what_is_wrong_with_some_is_told() {
     let bed = bed(&keyspace).await;
     let etl = |arguments: &[&str]| etl(&bed, &keyspace, arguments).run();
 
+    let address = format!("cassandra://{}/bank", keyspace.access.hosts[0]);
+    etl(&["init", &address, "--output", "start.toml"]).code(0).says(&["start.toml: 1 of 1 tables"]);
+    let start = std::fs::read_to_string(bed.folder.path("start.toml")).expect("a recipe");
+    assert!(start.contains("from = \"bank.transactions\"\ninto = \"public.transactions\"\n"), "{start}");
+    let without_module = etl(&["ddl", "start.toml"]).code(0).stdout;
+    assert!(without_module.contains("    other jsonb,\n"), "{without_module}");
+
     let yugabyte = etl(&["ddl", "--for", "yugabytedb", "--tablets", "12"]).code(0).stdout;
     let key = "PRIMARY KEY ((account, month) HASH, posted DESC, sequence ASC)\n) SPLIT INTO 12 TABLETS;";
     assert!(yugabyte.contains(key), "{yugabyte}");
@@ -129,7 +136,8 @@ async fn a_banks_postings_arrive_whole_and_what_is_wrong_with_some_is_told() {
         .iter()
         .map(|row| vec![row[0].clone(), row[2].clone(), row[3].clone(), wrong(row).map(String::from)])
         .collect();
-    (rejects.sort(), wanted.sort());
+    rejects.sort();
+    wanted.sort();
     assert_same(&wanted, &rejects);
     assert_eq!(
         rows_of(&bed.client, &read("totals.sql")).await,

@@ -145,7 +145,17 @@ impl Reason {
                 _ if !offer.tls => Reason::TlsExpected,
                 other => Reason::Other(other.to_string()),
             },
-            _ => Reason::Ended,
+            // The connection was gone before it could be asked anything.
+            _ => Reason::of_end(offer),
+        }
+    }
+
+    /// Why a node ends a connection without a word.
+    fn of_end(offer: Offer) -> Reason {
+        match offer {
+            Offer { tls: false, .. } => Reason::TlsExpected,
+            Offer { certificate: false, .. } => Reason::CertificateExpected,
+            Offer { .. } => Reason::Ended,
         }
     }
 
@@ -166,11 +176,7 @@ impl Reason {
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::UnexpectedEof => match offer {
-                Offer { tls: false, .. } => Reason::TlsExpected,
-                Offer { certificate: false, .. } => Reason::CertificateExpected,
-                Offer { .. } => Reason::Ended,
-            },
+            | io::ErrorKind::UnexpectedEof => Reason::of_end(offer),
             _ => Reason::Other(error.to_string()),
         }
     }
@@ -255,6 +261,17 @@ mod tests {
 
     fn of_handshake(error: tls::HandshakeError, offer: Offer) -> Reason {
         of_io(io::Error::new(io::ErrorKind::InvalidData, error), offer)
+    }
+
+    /// With TLS 1.3 a node refuses us after we think that we are in; its last words may be lost.
+    #[test]
+    fn a_connection_that_is_gone_at_once_lacks_what_was_not_offered() {
+        let gone = || {
+            ConnectionSetupRequestErrorKind::BrokenConnection(BrokenConnectionErrorKind::ChannelError.into())
+        };
+        assert_eq!(Reason::of_setup(&gone(), PLAIN), Reason::TlsExpected);
+        assert_eq!(Reason::of_setup(&gone(), TLS), Reason::CertificateExpected);
+        assert_eq!(Reason::of_setup(&gone(), MUTUAL), Reason::Ended);
     }
 
     #[test]

@@ -159,7 +159,8 @@ async fn a_load_is_continued_behind_keys_of_every_type_and_order() {
     let run = "[run]\nstreams = 1\nchunk_rows = 1\nbatch_rows = 1\nmax_rejects = 1\n";
     load.recipe("", &format!("{run}{}", load.table("t")));
     let runs = stopped_at_every_chunk(&load, 1, 8).await;
-    assert!(runs.len() + 1 >= ROWS, "{runs:?}");
+    // The last run is not killed; nor is there anything to wait for in the reject's chunk, should it be the last one.
+    assert!(runs.len() + 2 >= ROWS, "{runs:?}");
     let columns = format!("p, q, r, {names}");
     let mut expected = cql_text::rows_of(&load.keyspace.session, &format!("SELECT {columns} FROM t")).await;
     assert_eq!(expected.len(), ROWS);

@@ -177,6 +177,24 @@ async fn a_trial_goes_into_files_and_into_a_database_only_where_the_command_line
     load.bed.run().code(9).says(&["token_range", "--fresh"]);
 }
 
+/// How many fit into a page is learned from the first, which is had by one reader at a time.
+#[tokio::test]
+async fn rows_of_megabytes_are_loaded_in_bounded_memory() {
+    const ROWS: i32 = 80;
+    const BYTES: usize = 2_000_000;
+    let load = Load::new("megabytes").await;
+    load.tables("t", "(id int PRIMARY KEY, b blob)", "(id int, b bytea)").await;
+    let rows = (0..ROWS).map(|id| (id, vec![id as u8; BYTES]));
+    load.keyspace.insert("INSERT INTO t (id, b) VALUES (?, ?)", rows).await;
+    load.recipe("", &format!("[run]\nstreams = 4\n{}", load.table("t")));
+    let report = load.bed.etl(["--json"]).run().code(0).json();
+    let same =
+        format!("SELECT count(*) FROM t WHERE b = decode(repeat(lpad(to_hex(id), 2, '0'), {BYTES}), 'hex')");
+    assert_eq!(load.bed.number(&same).await, i64::from(ROWS));
+    let peak = report["peak_memory_bytes"].as_u64().unwrap();
+    assert!(peak < ROWS as u64 * BYTES as u64, "{peak} bytes were resident");
+}
+
 #[tokio::test]
 async fn the_time_of_writing_and_the_time_to_live_are_columns_on_request() {
     let load = Load::new("written").await;

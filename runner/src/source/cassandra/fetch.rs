@@ -225,6 +225,7 @@ impl Fetch {
         let Some(page) = page_of(rows, self.selection.width)? else { return Ok(true) };
         let (count, bytes) = (page.rows() as u64, page.len() as u64);
         self.size.learn(count, bytes);
+        self.table.learn(bytes / count.max(1));
         let cells = page.head(page.rows() - 1, self.selection.key).to_vec();
         let partition = page.head(page.rows() - 1, self.selection.partition);
         let token = key::token(partition, self.selection.partition).map_err(Error::key)?;

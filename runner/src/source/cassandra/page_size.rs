@@ -37,9 +37,9 @@ impl PageSize {
         rows as i32
     }
 
-    /// Whether the next page may be large.
+    /// Whether the next page may be large, as it may where nothing is known of the rows.
     pub(super) fn is_large(&self) -> bool {
-        self.row_bytes.is_some_and(|bytes| bytes.saturating_mul(self.rows) > LARGE_BYTES)
+        self.row_bytes.is_none_or(|bytes| bytes.saturating_mul(self.rows) > LARGE_BYTES)
     }
 
     /// A page had so many rows and bytes.
@@ -72,12 +72,14 @@ mod tests {
     #[test]
     fn pages_grow_to_their_size_step_by_step() {
         let mut size = PageSize::new(None);
+        assert!(size.is_large(), "nobody knows");
         let mut asked = Vec::new();
         for _ in 0..5 {
             asked.push(size.rows(None));
             size.learn(asked.last().copied().unwrap() as u64, asked.last().copied().unwrap() as u64 * 256);
         }
         assert_eq!(asked, [100, 400, 1600, 2048, 2048]);
+        assert!(!size.is_large());
         size.learn(2048, 2048 * (10 << 20));
         assert_eq!(size.rows(None), 1);
         assert!(size.is_large());

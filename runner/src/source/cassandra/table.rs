@@ -25,7 +25,7 @@ pub struct Table {
     /// The name in ledger and messages.
     key: String,
     description: Description,
-    /// The mean size of a row, where anything is known.
+    /// How large rows are, about; 0 where nothing is known.
     row_bytes: AtomicU64,
     extras: Vec<Extra>,
     pub(super) options: Options,
@@ -125,7 +125,12 @@ impl Table {
         ring
     }
 
-    /// How large a row may be: no row is larger than its partition, on average.
+    /// Takes note of how large the rows of a page were: the next reader begins with that.
+    pub(super) fn learn(&self, row_bytes: u64) {
+        self.row_bytes.store(row_bytes, Ordering::Relaxed);
+    }
+
+    /// How large a row may be: as those that were read last, or else as large as a partition is, on average.
     pub(super) fn row_bytes(&self) -> Option<u64> {
         Some(self.row_bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
     }

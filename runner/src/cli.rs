@@ -155,7 +155,7 @@ pub enum TargetKind {
 /// `etl init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The cluster and the keyspace: cassandra://[user@]host[:port]/keyspace. The password comes from the environment:
+    /// The cluster and the keyspace: `cassandra://[user@]host[:port]/keyspace`. The password comes from the environment:
     /// ETL_SOURCE__CASSANDRA__PASSWORD.
     #[arg(value_name = "ADDRESS")]
     pub source: String,

@@ -145,6 +145,10 @@ impl Fetch {
     }
 
     async fn walk_on(&mut self) -> Result<(), Error> {
+        // A trial may be continued behind its last row: a page has one row at least.
+        if self.rows_left == Some(0) {
+            return Ok(());
+        }
         while let Some(step) = self.walk.step() {
             match self.step(&step).await {
                 Ok(true) => {

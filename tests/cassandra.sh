@@ -162,6 +162,9 @@ launch() {
 
 log_says() { tail -c "+$(($(cat "$folder/n$1/log/start") + 1))" "$folder/n$1/log/system.log" 2>/dev/null | grep -- "$2" >/dev/null; }
 
+# What a node that ended said last: its exceptions' messages rather than their stacks.
+last_words() { grep -v '^[[:space:]]*at ' "$folder/n$1/log/output.log" | tail -8; }
+
 # Waits until something holds of node I. Fails when the node ends, or after a long time.
 wait_for() {
   local i=$1 what=$2 deadline=$((SECONDS + START_SECONDS)); shift 2
@@ -188,7 +191,7 @@ launch_all() {
   for i in $(seq 1 "$nodes"); do
     pid_of "$i" >/dev/null && continue
     launch "$i"
-    wait_ready "$i" || { tail -5 "$folder/n$i/log/output.log" >&2; return 1; }
+    wait_ready "$i" || { last_words "$i" >&2; return 1; }
   done
   [ "$auth" = false ] || wait_for 1 "make its superuser" grep -q 'default superuser role' "$folder/n1/log/system.log"
 }
@@ -287,7 +290,7 @@ node_action() {
     restart-node)
       [ -z "$pid" ] || die "node $i runs: stop-node or kill-node first"
       launch "$i"
-      wait_ready "$i" || { tail -5 "$folder/n$i/log/output.log" >&2; die "node $i ended (log: $folder/n$i/log)"; } ;;
+      wait_ready "$i" || { last_words "$i" >&2; die "node $i ended (log: $folder/n$i/log)"; } ;;
     *)
       [ -n "$pid" ] || die "node $i of '$name' does not run"
       case "$action" in

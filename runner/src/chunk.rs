@@ -13,6 +13,7 @@ use crate::batch::RowStarts;
 use crate::copy::message::{ChunkEnd, Message};
 use crate::counters::{Asides, Counts};
 use crate::memory::{Loan, MAX_BATCH_BYTES};
+use crate::pace::Pace;
 use crate::position::Position;
 use crate::reject::{Original, Reject};
 
@@ -49,13 +50,23 @@ pub(crate) struct Chunk<'a> {
     reject_bytes: usize,
     /// Of where its rows are in the source: keys may be long.
     place_bytes: usize,
+    /// Rows that may go on, undecodable ones aside: what the pace counts.
+    rows: u64,
+    /// The same of the whole walk.
+    walked: u64,
+    pace: Pace,
     /// What goes with the commit; `counts` and `end` grow with each batch.
     pending: ChunkEnd,
 }
 
 impl<'a> Chunk<'a> {
     /// The first chunk of a walk that begins at `begin`.
-    pub(crate) fn new(begin: Position, limits: ChunkLimits, messages: &'a mpsc::Sender<Message>) -> Self {
+    pub(crate) fn new(
+        begin: Position,
+        limits: ChunkLimits,
+        pace: Pace,
+        messages: &'a mpsc::Sender<Message>,
+    ) -> Self {
         Chunk {
             messages,
             limits,
@@ -67,6 +78,9 @@ impl<'a> Chunk<'a> {
             sent_bytes: 0,
             reject_bytes: 0,
             place_bytes: 0,
+            rows: 0,
+            walked: 0,
+            pace,
             pending: ChunkEnd::starting_at(begin.clone()),
             begin,
         }
@@ -74,13 +88,15 @@ impl<'a> Chunk<'a> {
 
     /// A batch is never longer than the rows left in its chunk.
     pub(crate) fn rows_left(&self, batch_rows: usize) -> usize {
-        let left = self.limits.rows.saturating_sub(self.pending.counts.read).max(1);
+        let left = self.limits.rows.saturating_sub(self.pending.counts.read);
+        let left = left.min(self.pace.rows().saturating_sub(self.rows)).max(1);
         usize::try_from(left).unwrap_or(usize::MAX).min(batch_rows)
     }
 
     /// Whether one of the limits is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.pending.counts.read >= self.limits.rows
+            || self.rows >= self.pace.rows()
             || self.sent_bytes + (self.buffer.len() + self.place_bytes) as u64 >= self.limits.bytes
             || self.reject_bytes >= MAX_REJECT_BYTES
             || self.started.is_some_and(|started| started.elapsed() >= self.limits.time)
@@ -89,6 +105,11 @@ impl<'a> Chunk<'a> {
     /// Where this chunk began.
     pub(crate) fn begin(&self) -> &Position {
         &self.begin
+    }
+
+    /// Rows that the walk read so far, undecodable ones aside.
+    pub(crate) fn walked(&self) -> u64 {
+        self.walked
     }
 
     /// What was counted in this chunk so far.
@@ -109,12 +130,14 @@ impl<'a> Chunk<'a> {
         }
         let lines = encode(&mut self.buffer, self.pending.lines.is_empty());
         // A batch has at most as many rows as one call of a module may.
-        self.pending.lines.push(lines, starts, row as u32);
+        self.pending.lines.push(lines, (starts, self.rows), row as u32);
     }
 
     /// Adds what a batch counted; its rows were appended before.
     pub(crate) fn account(&mut self, batch: Accounted) {
         self.started.get_or_insert_with(Instant::now);
+        self.rows += batch.rows;
+        self.walked += batch.rows;
         self.pending.counts += batch.counts;
         self.pending.end = batch.end;
         self.pending.source_bytes += batch.source_bytes;
@@ -143,6 +166,9 @@ impl<'a> Chunk<'a> {
         self.begin = self.pending.end.clone();
         let mut end = std::mem::replace(&mut self.pending, ChunkEnd::starting_at(self.begin.clone()));
         end.done = done;
+        end.rows = self.rows;
+        self.pace.ended(self.rows);
+        self.rows = 0;
         self.started = None;
         self.sent_bytes = 0;
         self.reject_bytes = 0;
@@ -176,6 +202,8 @@ impl<'a> Chunk<'a> {
 /// What a batch adds to its chunk besides encoded rows.
 #[derive(Debug)]
 pub(crate) struct Accounted {
+    /// Rows of the batch, undecodable ones aside.
+    pub(crate) rows: u64,
     pub(crate) counts: Counts,
     pub(crate) rejects: Vec<Reject>,
     pub(crate) end: Position,
@@ -209,6 +237,7 @@ mod tests {
         let place_bytes = 8 * read as usize;
         let (source_bytes, end) = (end, Position::File { byte: end, line: 1 + read });
         Accounted {
+            rows: read,
             counts,
             rejects: Vec::new(),
             end,
@@ -222,7 +251,7 @@ mod tests {
     #[test]
     fn a_batch_is_never_longer_than_the_rows_left_in_its_chunk() {
         let (sender, _receiver) = mpsc::channel(8);
-        let mut chunk = Chunk::new(START, limits(1500, u64::MAX), &sender);
+        let mut chunk = Chunk::new(START, limits(1500, u64::MAX), Pace::new(1500), &sender);
         assert_eq!(chunk.rows_left(1024), 1024);
         chunk.account(rows(1024, 10));
         assert_eq!(chunk.rows_left(1024), 476);
@@ -234,7 +263,7 @@ mod tests {
     #[test]
     fn the_next_chunk_begins_where_the_last_one_ended_with_nothing_counted() {
         let (sender, mut receiver) = mpsc::channel(8);
-        let mut chunk = Chunk::new(START, limits(10, 1000), &sender);
+        let mut chunk = Chunk::new(START, limits(10, 1000), Pace::new(10), &sender);
         let mut starts = RowStarts::in_file(0, 1);
         assert!(starts.push_start(0, 1));
         chunk.row(&Arc::new(starts), 0, |buffer, first| {
@@ -257,7 +286,7 @@ mod tests {
     fn a_sender_that_is_gone_is_noticed() {
         let (sender, receiver) = mpsc::channel(1);
         drop(receiver);
-        let mut chunk = Chunk::new(START, limits(10, 1000), &sender);
+        let mut chunk = Chunk::new(START, limits(10, 1000), Pace::new(10), &sender);
         assert!(chunk.flush(), "nothing to send, nothing to notice");
         assert!(!chunk.end(true));
     }

@@ -52,10 +52,10 @@ impl Failure {
         }
         match self.copy()?.class() {
             Class::RefusedRow => Some(
-                "nothing of that chunk is loaded; let the table take such a row and run the same command again, or mend the file, or reject the row in a module, and begin again with --fresh",
+                "what cannot be read again cannot be searched for the row: nothing of that chunk is loaded; write the rows to a file and load that, or let the table take such a row",
             ),
             Class::Rejects => Some(
-                "raise max_rejects to keep such rows as rejects and load the others: the same command continues; or mend the file and begin again with --fresh",
+                "raise max_rejects to keep such rows as rejects and load the others, or let the table take them: the same command continues; or mend the source and begin again with --fresh",
             ),
             Class::Connection => Some("once the target answers again, the same command continues"),
             Class::Clash | Class::Drift | Class::Refused | Class::Settings | Class::Busy | Class::Bug => None,

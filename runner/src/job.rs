@@ -16,8 +16,8 @@ use crate::pipeline::TablePath;
 use crate::recipe::{Create, Recipe};
 use crate::recipe_lines::join;
 use crate::schema::Field;
+use crate::source;
 use crate::source::cassandra::{self, Cluster};
-use crate::source::{self, Input, Unit};
 use crate::transform::{self, Chain, Engine, Step};
 
 /// A table that is ready to be loaded.
@@ -230,8 +230,7 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
 impl Job {
     /// Whether it reads standard input, which is another source each time.
     pub(crate) fn reads_stdin(&self) -> bool {
-        let stdin = |unit: &JobUnit| matches!(&unit.unit, Unit::File(file, _) if file.input == Input::Stdin);
-        self.units.iter().any(stdin)
+        self.units.iter().any(|unit| !unit.unit.can_be_reopened())
     }
 }
 

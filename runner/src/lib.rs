@@ -15,6 +15,7 @@
 
 mod append;
 pub mod batch;
+mod care;
 mod check;
 pub mod chunk;
 pub mod cli;
@@ -40,6 +41,7 @@ pub mod loads;
 pub mod loads_changes;
 pub mod memory;
 pub mod original;
+mod pace;
 pub mod pipeline;
 mod plan;
 pub mod position;

@@ -20,6 +20,7 @@ use crate::counters::{Counts, Live, Work};
 use crate::encode::{self, Encoder};
 use crate::memory::Memory;
 use crate::original::columns_json;
+use crate::pace::Pace;
 use crate::position::Position;
 use crate::reject::{Original, Reject, Stage};
 use crate::schema::Field;
@@ -52,6 +53,23 @@ pub struct Piece {
     pub end: Option<Position>,
     /// Rows of the split that were read before, of which the ledger knows.
     pub read: u64,
+    /// How large its chunks shall be.
+    pub(crate) pace: Pace,
+    /// Rows that the server refused, in their order: they become rejects.
+    pub condemned: Vec<Condemned>,
+}
+
+/// A row that the server refused when it was sent alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condemned {
+    /// How many rows are read before it, from the place where the walk begins.
+    pub number: u64,
+    /// Where it is. A table's rows may have changed: then another row is at its number, and is tried like any other.
+    pub position: Position,
+    /// The condition's name.
+    pub code: &'static str,
+    /// What the server said, without values.
+    pub reason: String,
 }
 
 /// How a worker's walk over a split ended when nothing failed.
@@ -125,7 +143,7 @@ impl Walker {
         let TablePath { fields, chain, memory, .. } = &*path;
         let extent = source::Extent { from: &piece.from, end: piece.end.as_ref(), read: piece.read };
         let mut reader = source::Reader::open(&piece.unit, (fields, chain.reads()), extent, memory)?;
-        let mut chunk = Chunk::new(piece.from.clone(), path.chunk, messages);
+        let mut chunk = Chunk::new(piece.from.clone(), path.chunk, piece.pace.clone(), messages);
         loop {
             let started = Instant::now();
             let next = reader.next_batch(chunk.rows_left(path.batch_rows), &self.stop)?;
@@ -161,7 +179,8 @@ impl Walker {
         let outcome = outcome.map_err(|error| transform_error(piece, &batch, error))?;
         let started = Instant::now();
         let rows = self.encoder.bind(&outcome.columns)?;
-        let fate = Fate::of(&outcome, &rows.refused(), batch.rows);
+        let condemned = condemned_in(&batch, chunk.walked(), &piece.condemned);
+        let fate = Fate::of(&outcome, &rows.refused(), &condemned, batch.rows);
         let mut counts = fate.counts(&batch, &outcome);
         for row in 0..outcome.rows {
             let origin = outcome.origin.as_ref().map_or(row, |origin| origin[row] as usize);
@@ -179,9 +198,9 @@ impl Walker {
         let mut rejects = self.rejects(&batch, outcome.rejects, fate);
         rejects.append(&mut batch.rejects);
         rejects.sort_by(|a, b| a.position.cmp(&b.position));
-        let Batch { end, source_bytes, asides, loan, starts, .. } = batch;
-        let place_bytes = starts.held_bytes();
-        chunk.account(Accounted { counts, rejects, end, source_bytes, asides, place_bytes, loan });
+        let Batch { rows, end, source_bytes, asides, loan, starts, .. } = batch;
+        let (rows, place_bytes) = (rows as u64, starts.held_bytes());
+        chunk.account(Accounted { rows, counts, rejects, end, source_bytes, asides, place_bytes, loan });
         Ok(true)
     }
 
@@ -196,9 +215,9 @@ impl Walker {
         Ok(sent)
     }
 
-    /// What transform and encode refused, with the columns that were read.
-    fn rejects(&self, batch: &Batch, from_modules: Vec<(u32, String)>, fate: Fate) -> Vec<Reject> {
-        if from_modules.is_empty() && fate.refused.is_empty() {
+    /// What transform, encode and server refused, with the columns that were read.
+    fn rejects(&self, batch: &Batch, from_modules: Vec<(u32, String)>, fate: Fate<'_>) -> Vec<Reject> {
+        if from_modules.is_empty() && fate.refused.is_empty() && fate.condemned.is_empty() {
             return Vec::new();
         }
         let reads = self.path.chain.reads();
@@ -217,7 +236,10 @@ impl Walker {
             let reason = format!("column `{column}`: {}", refused.reason);
             reject(row, Stage::Encode, refused.code, Cow::Owned(reason))
         });
-        by_modules.chain(by_encode).collect()
+        let by_server = fate.condemned.into_iter().map(|(row, condemned)| {
+            reject(row, Stage::Server, condemned.code, Cow::Owned(condemned.reason.clone()))
+        });
+        by_modules.chain(by_encode).chain(by_server).collect()
     }
 }
 
@@ -238,16 +260,32 @@ fn transform_error(piece: &Piece, batch: &Batch, error: transform::Error) -> Err
     }
 }
 
+/// The rows of a batch that are condemned; `walked` rows were read before it.
+fn condemned_in<'c>(batch: &Batch, walked: u64, condemned: &'c [Condemned]) -> Vec<(u32, &'c Condemned)> {
+    let row_of = |condemned: &Condemned| {
+        let row = usize::try_from(condemned.number.checked_sub(walked)?).ok()?;
+        (row < batch.rows && batch.starts.at(row) == condemned.position).then_some(row as u32)
+    };
+    condemned.iter().filter_map(|condemned| Some((row_of(condemned)?, condemned))).collect()
+}
+
 /// What became of each input row of a batch.
-struct Fate {
+struct Fate<'c> {
     /// Input rows that encode refused, with the code and reason of the first of their output rows.
     refused: Vec<(u32, encode::Refused)>,
+    /// Input rows that the server refused before, of those that encode did not refuse.
+    condemned: Vec<(u32, &'c Condemned)>,
     /// Input rows with at least one output row that goes to the target.
     loaded: u64,
 }
 
-impl Fate {
-    fn of(outcome: &transform::Outcome, refused: &[encode::Refused], rows: usize) -> Fate {
+impl<'c> Fate<'c> {
+    fn of(
+        outcome: &transform::Outcome,
+        refused: &[encode::Refused],
+        condemned: &[(u32, &'c Condemned)],
+        rows: usize,
+    ) -> Fate<'c> {
         let origin_of = |row: u32| outcome.origin.as_ref().map_or(row, |origin| origin[row as usize]);
         let mut by_origin: Vec<(u32, encode::Refused)> =
             refused.iter().map(|refused| (origin_of(refused.row), *refused)).collect();
@@ -257,17 +295,28 @@ impl Fate {
             None => outcome.rows as u64,
             Some(origin) => distinct(origin, rows),
         };
-        Fate { loaded: emitted - by_origin.len() as u64, refused: by_origin }
+        let mut fate =
+            Fate { loaded: emitted - by_origin.len() as u64, refused: by_origin, condemned: Vec::new() };
+        let is_sent = |row: u32| match &outcome.origin {
+            None => (row as usize) < outcome.rows,
+            Some(origin) => origin.contains(&row),
+        };
+        let condemned = condemned.iter().filter(|(row, _)| is_sent(*row) && !fate.is_refused(*row as usize));
+        fate.condemned = condemned.copied().collect();
+        fate.loaded -= fate.condemned.len() as u64;
+        fate
     }
 
     fn is_refused(&self, origin: usize) -> bool {
         !self.refused.is_empty()
             && self.refused.binary_search_by_key(&origin, |(origin, _)| *origin as usize).is_ok()
+            || self.condemned.iter().any(|(row, _)| *row as usize == origin)
     }
 
     /// The batch's counts but for `written`, each counted on its own so that a loss shows.
     fn counts(&self, batch: &Batch, outcome: &transform::Outcome) -> Counts {
-        let rejected = batch.rejects.len() + outcome.rejects.len() + self.refused.len();
+        let refused = self.refused.len() + self.condemned.len();
+        let rejected = batch.rejects.len() + outcome.rejects.len() + refused;
         Counts {
             read: (batch.rows + batch.rejects.len()) as u64,
             loaded: self.loaded,

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::care::Care;
 use crate::copy;
 use crate::copy::error::Class;
 use crate::copy::files::Destination;
@@ -15,6 +16,7 @@ use crate::copy::ledger::{Committed, Gate, Loaded, SplitKey};
 use crate::copy::message::Message;
 use crate::copy::postgres::backend::Backend;
 use crate::counters::{self, Live};
+use crate::pace::Pace;
 use crate::pipeline::{self, Ended, Piece, TablePath};
 use crate::position::Position;
 use crate::queue::{Next, Queue};
@@ -63,6 +65,11 @@ impl Shared {
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
+
+    /// The same for all tables of a run.
+    fn chunk_rows(&self) -> u64 {
+        self.paths.first().map_or(1, |path| path.chunk.rows)
+    }
 }
 
 /// Loads splits until none is left. The first error ends the whole run: the other streams end their chunks in hand.
@@ -78,6 +85,7 @@ pub(crate) async fn run(shared: Arc<Shared>, number: usize) -> Result<(), Error>
 async fn load_all(shared: &Arc<Shared>, number: usize) -> Result<(), Error> {
     let mut session: Option<Session> = None;
     let mut worker: Option<Worker> = None;
+    let mut care = Care::new(shared.chunk_rows());
     if let Target::Postgres(_) = &shared.target {
         // Before there is anything to load: all streams at once are spread evenly, whoever gets the first split.
         Session::open(shared, &mut session, 0).await?;
@@ -93,7 +101,7 @@ async fn load_all(shared: &Arc<Shared>, number: usize) -> Result<(), Error> {
                     .map_err(Error::Thread)?,
             ),
         };
-        load(shared, &mut session, worker, task).await?;
+        load(shared, &mut session, worker, &mut care, task).await?;
     }
     Ok(())
 }
@@ -112,10 +120,12 @@ async fn load(
     shared: &Arc<Shared>,
     session: &mut Option<Session>,
     worker: &Worker,
+    care: &mut Care,
     mut task: Task,
 ) -> Result<(), Error> {
     let mut lost: Option<Backend> = None;
     let mut reopened = false;
+    care.begin();
     loop {
         let mut moved = false;
         let attempt = match &shared.target {
@@ -125,11 +135,14 @@ async fn load(
                     gate: &shared.gate,
                     live: &shared.live,
                 };
-                write(shared, worker, &task, destination).await
+                write(shared, worker, &task, destination).await.map_err(Failed::from)
             }
-            Target::Postgres(_) => copy(shared, session, worker, &mut task, &mut moved, lost.take()).await,
+            Target::Postgres(_) => {
+                let attempt = Attempt { care, moved: &mut moved, lost: lost.take() };
+                copy(shared, session, worker, &mut task, attempt).await
+            }
         };
-        let error = match attempt {
+        let Failed { error, usable } = match attempt {
             Ok(Fate::Done) => {
                 shared.queue.progress();
                 return Ok(());
@@ -139,24 +152,54 @@ async fn load(
                 shared.queue.busy(task);
                 return Ok(());
             }
-            Err(error) => error,
+            Err(failed) => failed,
         };
-        // The connection is not trusted after an error: its answers may not match what is asked.
-        lost = session.take().map(|session| session.backend().clone());
-        match &error {
-            Error::Copy(copy) if copy.class() == Class::Clash => {
-                shared.queue.busy(task);
-                return Ok(());
-            }
-            Error::Copy(copy)
-                if copy.class() == Class::Connection && !shared.stopped() && (moved || !reopened) =>
+        if !usable {
+            lost = session.take().map(|session| session.backend().clone());
+        }
+        let Error::Copy(cause) = &error else { return Err(error) };
+        match cause {
+            copy::error::Error::RefusedRow(refused)
+                if !shared.stopped() && task.unit.can_be_reopened() && care.refused(refused) =>
             {
-                tracing::warn!(split = %task.key, error = %copy, "reopening the split at its committed position");
-                reopened = true;
+                tracing::debug!(split = %task.key, error = %cause, "searching for the refused row");
             }
-            _ => return Err(error),
+            _ => match cause.class() {
+                Class::Clash => {
+                    shared.queue.busy(task);
+                    return Ok(());
+                }
+                Class::Connection if !shared.stopped() && (moved || !reopened) => {
+                    tracing::warn!(split = %task.key, error = %cause, "reopening the split at its committed position");
+                    reopened = true;
+                    care.begin();
+                }
+                _ => return Err(error),
+            },
         }
     }
+}
+
+/// What ended an attempt to load a split.
+struct Failed {
+    error: Error,
+    /// Whether the stream's connection can be used again: else its answers may not match what is asked.
+    usable: bool,
+}
+
+impl<E: Into<Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Failed { error: error.into(), usable: false }
+    }
+}
+
+/// What an attempt is told, and tells.
+struct Attempt<'a> {
+    care: &'a mut Care,
+    /// Set when a chunk was committed.
+    moved: &'a mut bool,
+    /// The connection of the attempt before.
+    lost: Option<Backend>,
 }
 
 /// One attempt to write a split into its folder, which is locked for this process.
@@ -168,7 +211,10 @@ async fn write(
 ) -> Result<Fate, Error> {
     let mut on_commit = |chunk: &Committed| count(&shared.live, 0, chunk);
     let (messages, mut receiver) = mpsc::channel(1);
-    let answer = order(shared, worker, task, (task.key.start.clone(), 0), messages);
+    let pace = Pace::new(shared.chunk_rows());
+    let (unit, from, end) = (task.unit.clone(), task.key.start.clone(), task.end.clone());
+    let piece = Piece { unit, from, end, read: 0, pace, condemned: Vec::new() };
+    let answer = order(shared, worker, task.table, piece, messages);
     shared.live.stream(0, true);
     let loaded = destination.load(&task.key, &mut receiver, &mut on_commit).await;
     shared.live.stream(0, false);
@@ -182,9 +228,9 @@ async fn copy(
     session: &mut Option<Session>,
     worker: &Worker,
     task: &mut Task,
-    moved: &mut bool,
-    lost: Option<Backend>,
-) -> Result<Fate, Error> {
+    attempt: Attempt<'_>,
+) -> Result<Fate, Failed> {
+    let Attempt { care, moved, lost } = attempt;
     let session = Session::open(shared, session, task.table).await?;
     if let Some(lost) = lost {
         // Ends its transaction now instead of when the server notices; another server's is left alone.
@@ -195,16 +241,29 @@ async fn copy(
         Claiming::Done => return Ok(Fate::Done),
         Claiming::Taken => return Ok(Fate::Taken),
     };
-    let node = session.node();
+    let piece = Piece {
+        unit: task.unit.clone(),
+        from: claimed.position.clone(),
+        end: task.end.clone(),
+        read: claimed.counts.read,
+        pace: care.pace(),
+        condemned: care.condemned(),
+    };
+    let (node, careful) = (session.node(), care.is_careful());
     let mut on_commit = |chunk: &Committed| {
         *moved = true;
+        care.committed(chunk.rows);
         count(&shared.live, node, chunk);
     };
     let (messages, mut receiver) = mpsc::channel(1);
-    let answer = order(shared, worker, task, (claimed.position.clone(), claimed.counts.read), messages);
-    let loaded = session.load(&claimed, &mut receiver, &mut on_commit).await;
+    let answer = order(shared, worker, task.table, piece, messages);
+    let loaded = session.load(&claimed, careful, &mut receiver, &mut on_commit).await;
     drop(receiver);
-    let fate = fate(task, answer, loaded).await?;
+    let (loaded, usable) = match loaded {
+        Ok(loaded) => (Ok(loaded), false),
+        Err(failed) => (Err(failed.error), failed.usable),
+    };
+    let fate = fate(task, answer, loaded).await.map_err(|error| Failed { error, usable })?;
     if let Fate::Stopped = fate {
         session.release(&claimed).await?;
     }
@@ -213,17 +272,16 @@ async fn copy(
 
 type Answer = oneshot::Receiver<Result<Ended, pipeline::Error>>;
 
-/// Has the worker walk the split from `from` on; `read` rows are behind it.
+/// Has the worker walk a split of a table.
 fn order(
     shared: &Shared,
     worker: &Worker,
-    task: &Task,
-    (from, read): (Position, u64),
+    table: usize,
+    piece: Piece,
     messages: mpsc::Sender<Message>,
 ) -> Answer {
     let (ended, answer) = oneshot::channel();
-    let piece = Piece { unit: task.unit.clone(), from, end: task.end.clone(), read };
-    worker.walk(Order { path: Arc::clone(&shared.paths[task.table]), piece, messages, ended });
+    worker.walk(Order { path: Arc::clone(&shared.paths[table]), piece, messages, ended });
     answer
 }
 

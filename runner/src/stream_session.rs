@@ -13,7 +13,7 @@ use crate::copy::postgres::backend::{Backend, Link};
 use crate::copy::postgres::claim::Claim;
 use crate::copy::postgres::ledger::Statements;
 use crate::copy::postgres::session::{Connection, stream_name};
-use crate::copy::postgres::stream::Stream as Sender;
+use crate::copy::postgres::stream::{Failed, Stream as Sender};
 use crate::stream::{Shared, Task};
 use crate::target::{Database, Target};
 
@@ -118,19 +118,21 @@ impl Session {
         database(&self.shared)?.tables[self.table].plan.release(self.link(), claimed).await
     }
 
-    /// Commits what the worker hands over.
+    /// Commits what the worker hands over; `careful` where refusals are to be expected.
     pub(crate) async fn load(
         &self,
         claimed: &Claimed,
+        careful: bool,
         receiver: &mut mpsc::Receiver<Message>,
         on_commit: OnCommit<'_>,
-    ) -> Result<Loaded, Error> {
+    ) -> Result<Loaded, Failed> {
         let sender = Sender {
             link: self.link(),
             control: database(&self.shared)?.control(),
             statements: &self.statements,
             gate: &self.shared.gate,
             live: &self.shared.live,
+            careful,
         };
         sender.load(claimed, receiver, on_commit).await
     }

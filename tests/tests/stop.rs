@@ -137,15 +137,15 @@ async fn a_row_that_the_server_refuses_is_told_without_its_values() {
         bed.recipe(
             "[run]\nstreams = 1\nchunk_rows = 10\n[[tables]]\nfrom = \"data.csv\"\ninto = \"public.t\"\n",
         );
-        let ran = bed.run().code(6).says(&[state, condition, what, "data.csv, lines 102-120, at line 116"]);
-        ran.says(&["hint: nothing of that chunk is loaded"]).never_says("hush").never_says("4711");
-        // The chunks before it stay, of its own there is nothing.
-        assert_eq!(bed.number("SELECT count(*) FROM t").await, 50);
-        assert_eq!(bed.number("SELECT max(id)::bigint FROM t").await, 49);
-        assert_eq!(bed.progress().await.read, 50);
+        let ran = bed.run().code(7).says(&[state, condition, what, "data.csv line 116: server: "]);
+        ran.says(&["hint: raise max_rejects to keep such rows"]).never_says("hush").never_says("4711");
+        // All rows before it are loaded, none behind it.
+        assert_eq!(bed.number("SELECT count(*) FROM t").await, 57);
+        assert_eq!(bed.number("SELECT max(id)::bigint FROM t").await, 56);
+        assert_eq!(bed.progress().await.read, 57);
         // It stays refused, and is not loaded behind anybody's back.
-        bed.run().code(6);
-        assert_eq!(bed.number("SELECT count(*) FROM t").await, 50);
+        bed.run().code(7);
+        assert_eq!(bed.number("SELECT count(*) FROM t").await, 57);
     }
 }
 
@@ -155,7 +155,7 @@ async fn once_the_table_takes_the_row_the_same_command_loads_the_rest() {
     bed.sql("CREATE TABLE public.t (id int PRIMARY KEY, qty int CHECK (qty >= 0), note text)").await;
     bed.folder.write("data.csv", rows_with("57,-1,x\n"));
     bed.recipe("[run]\nchunk_rows = 10\n[[tables]]\nfrom = \"data.csv\"\ninto = \"public.t\"\n");
-    bed.run().code(6);
+    bed.run().code(7);
     bed.sql("ALTER TABLE t DROP CONSTRAINT t_qty_check").await;
     bed.run().code(0);
     let rows = customers::rows_of(&bed.client, "SELECT id, qty, note FROM t").await;

@@ -30,7 +30,13 @@ const FLOORS: [(u8, &[&str]); 5] = [
     ),
     (1, &["source", "split", "transform", "encode", "copy"]),
     (2, &["recipe", "reference", "progress", "report", "usage"]),
-    (3, &["pipeline", "chunk", "queue", "worker", "stream", "tiling", "feed", "job", "target", "load"]),
+    (
+        3,
+        &[
+            "pipeline", "pace", "care", "chunk", "queue", "worker", "stream", "tiling", "feed", "job",
+            "target", "load",
+        ],
+    ),
     (
         4,
         &[

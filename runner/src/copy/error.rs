@@ -195,8 +195,21 @@ pub struct RefusedRow {
     pub range: Option<(Position, Position)>,
     /// The source row that the server named. A hint: deferred constraints name none.
     pub position: Option<Position>,
+    /// The same as numbers; `None` when nothing had been sent.
+    pub suspects: Option<Suspects>,
     /// What the server answered.
     pub server: ServerError,
+}
+
+/// What is known of a refused chunk's rows, counted from the chunk's beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspects {
+    /// The first row that was sent.
+    pub first: u64,
+    /// The last one.
+    pub last: u64,
+    /// The one that the server named.
+    pub hint: Option<u64>,
 }
 
 /// `flights.csv, lines 2-21, at line 7: SQLSTATE 23505 (unique_violation), table …`
@@ -295,6 +308,7 @@ mod tests {
             source: "a.csv".into(),
             range: Some((at(2), at(9))),
             position: Some(at(7)),
+            suspects: None,
             server: ServerError { constraint: Some("k".into()), ..server("23505") },
         };
         let text = "a.csv, lines 2-9, at line 7: SQLSTATE 23505 (x), constraint `k`";

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::error::Suspects;
 use crate::batch::RowStarts;
 use crate::counters::{Asides, Counts};
 use crate::memory::Loan;
@@ -27,6 +28,8 @@ pub struct ChunkEnd {
     pub end: Position,
     /// Rows of this chunk alone.
     pub counts: Counts,
+    /// Rows that were read and could be decoded.
+    pub rows: u64,
     /// Rows of this chunk that could not be loaded.
     pub rejects: Vec<Reject>,
     /// Which source row a line of the COPY came from.
@@ -45,6 +48,7 @@ impl ChunkEnd {
         ChunkEnd {
             end: position,
             counts: Counts::default(),
+            rows: 0,
             rejects: Vec::new(),
             lines: LineMap::default(),
             source_bytes: 0,
@@ -60,14 +64,16 @@ impl ChunkEnd {
 pub struct LineMap {
     /// Last physical line, ascending; which of the batches; the row in it.
     rows: Vec<(u32, u32, u32)>,
-    batches: Vec<Arc<RowStarts>>,
+    /// With how many rows of the chunk were read before each.
+    batches: Vec<(Arc<RowStarts>, u64)>,
 }
 
 impl LineMap {
-    /// Adds the next encoded row, which takes `lines` physical lines and came from row `row` of a batch.
-    pub fn push(&mut self, lines: u32, starts: &Arc<RowStarts>, row: u32) {
-        if !self.batches.last().is_some_and(|last| Arc::ptr_eq(last, starts)) {
-            self.batches.push(Arc::clone(starts));
+    /// Adds the next encoded row, which takes `lines` physical lines and came from row `row` of a batch, before which
+    /// `before` rows of the chunk were read.
+    pub fn push(&mut self, lines: u32, (starts, before): (&Arc<RowStarts>, u64), row: u32) {
+        if !self.batches.last().is_some_and(|(last, _)| Arc::ptr_eq(last, starts)) {
+            self.batches.push((Arc::clone(starts), before));
         }
         let last = self.rows.last().map_or(0, |row| row.0);
         // A chunk has fewer batches than rows, and those are counted in 32 bits.
@@ -81,8 +87,7 @@ impl LineMap {
 
     /// The source position of the row that holds physical line `line`.
     pub fn position(&self, line: u64) -> Option<Position> {
-        let index = self.rows.partition_point(|row| u64::from(row.0) < line);
-        self.rows.get(index).map(|row| self.at(row))
+        self.row(line).map(|row| self.at(row))
     }
 
     /// The first and the last source row of the chunk, if it has rows.
@@ -90,8 +95,26 @@ impl LineMap {
         Some((self.at(self.rows.first()?), self.at(self.rows.last()?)))
     }
 
+    /// Which rows of the chunk were sent, and which of them holds physical line `line`, as numbers from 0.
+    pub fn suspects(&self, line: Option<u64>) -> Option<Suspects> {
+        let numbers = self.rows.iter().map(|row| self.number(row));
+        let (first, last) = numbers.fold(None, |range: Option<(u64, u64)>, number| {
+            Some(range.map_or((number, number), |(first, last)| (first.min(number), last.max(number))))
+        })?;
+        let hint = line.and_then(|line| self.row(line)).map(|row| self.number(row));
+        Some(Suspects { first, last, hint })
+    }
+
+    fn row(&self, line: u64) -> Option<&(u32, u32, u32)> {
+        self.rows.get(self.rows.partition_point(|row| u64::from(row.0) < line))
+    }
+
+    fn number(&self, &(_, batch, row): &(u32, u32, u32)) -> u64 {
+        self.batches[batch as usize].1 + u64::from(row)
+    }
+
     fn at(&self, &(_, batch, row): &(u32, u32, u32)) -> Position {
-        self.batches[batch as usize].at(row as usize)
+        self.batches[batch as usize].0.at(row as usize)
     }
 }
 
@@ -109,14 +132,17 @@ mod tests {
         };
         let (one, other) = (batch(&[1, 2]), batch(&[4, 5]));
         let mut map = LineMap::default();
-        map.push(1, &one, 0);
-        map.push(3, &one, 1);
-        map.push(1, &other, 1);
+        map.push(1, (&one, 0), 0);
+        map.push(3, (&one, 0), 1);
+        map.push(1, (&other, 7), 1);
         assert_eq!(map.position(1), Some(at(1)));
         assert_eq!(map.position(2), Some(at(2)));
         assert_eq!(map.position(4), Some(at(2)));
         assert_eq!(map.position(5), Some(at(5)));
         assert_eq!(map.position(6), None);
         assert_eq!(map.range(), Some((at(1), at(5))));
+        assert_eq!(map.suspects(Some(4)), Some(Suspects { first: 0, last: 8, hint: Some(1) }));
+        assert_eq!(map.suspects(None), Some(Suspects { first: 0, last: 8, hint: None }));
+        assert_eq!(LineMap::default().suspects(Some(1)), None);
     }
 }

@@ -136,6 +136,8 @@ pub struct Committed {
     pub position: Position,
     /// What happened to the chunk's rows.
     pub counts: Counts,
+    /// How many of them could be decoded.
+    pub rows: u64,
     /// Bytes that were sent as rows.
     pub bytes: u64,
     /// Bytes of the source.

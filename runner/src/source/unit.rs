@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::reader::Reader as FileReader;
-use super::{Error, SourceFile, cassandra, csv};
+use super::{Error, Input, SourceFile, cassandra, csv};
 use crate::batch::Batch;
 use crate::memory::Memory;
 use crate::position::Position;
@@ -26,6 +26,11 @@ impl Unit {
             Unit::File(file, _) => &file.key,
             Unit::Table(table) => table.key(),
         }
+    }
+
+    /// Whether it can be read again from a position: standard input cannot.
+    pub fn can_be_reopened(&self) -> bool {
+        !matches!(self, Unit::File(file, _) if file.input == Input::Stdin)
     }
 }
 

@@ -158,14 +158,14 @@ async fn a_cell_of_another_type_is_named_with_its_column() {
 async fn a_row_that_the_server_refuses_stops_the_run_with_its_line() {
     let bed = Bed::new("bad_source_server").await;
     let content = [rows(9), format!("{HUSH},ten\n"), row(11)].concat();
-    let ran = bed.run_rows(content, &Recipe::default()).code(6);
+    let ran = bed.run_rows(content, &Recipe::default()).code(7);
     ran.says(&[
-        "the server refused a row of rows.csv, lines 10-12, at line 11: SQLSTATE 22P02 (invalid_text_representation)",
-        "column `id`",
-        "hint: nothing of that chunk is loaded",
+        "1 of 11 rows rejected, more than max_rejects = 0 allows",
+        "rows.csv line 11: server: SQLSTATE 22P02 (invalid_text_representation), column `id`",
+        "hint: raise max_rejects to keep such rows as rejects",
     ]);
-    bed.has_exactly(1..=8).await;
-    assert_eq!(bed.ledger().await, (8, 0, 1));
+    bed.has_exactly(1..=9).await;
+    assert_eq!(bed.ledger().await, (9, 0, 1));
 }
 
 #[tokio::test]

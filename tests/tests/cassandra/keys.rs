@@ -223,3 +223,23 @@ async fn ten_kills_at_random_leave_exactly_the_rows_of_the_table() {
     load.bed.run().code(8);
     is_loaded(&load).await;
 }
+
+#[tokio::test]
+async fn keys_that_are_equal_in_the_target_alone_become_rejects() {
+    let load = Load::new("equal").await;
+    load.tables("t", "(id decimal PRIMARY KEY, v text)", "(id numeric PRIMARY KEY, v text)").await;
+    let values = ["1.0", "1.00", "1.000", "2.5", "3", "3.0"];
+    for id in values {
+        load.keyspace.cql(&format!("INSERT INTO t (id, v) VALUES ({id}, '{id}')")).await;
+    }
+    for number in 10..200 {
+        load.keyspace.cql(&format!("INSERT INTO t (id, v) VALUES ({number}, 'x')")).await;
+    }
+    load.recipe("", &format!("[run]\nmax_rejects = 3\n{}", load.table("t")));
+    load.bed.run().code(8).says(&["3 rejected", "server/unique_violation"]);
+    assert_eq!(load.bed.number("SELECT count(*) FROM t").await, 193);
+    // One of each is loaded, the others are kept as they were.
+    let kept = "SELECT count(DISTINCT v) FROM (SELECT v FROM t WHERE v <> 'x'
+        UNION ALL SELECT original ->> 'v' FROM etl.reject) AS all_of_them (v)";
+    assert_eq!(load.bed.number(kept).await, 6);
+}

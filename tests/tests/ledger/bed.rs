@@ -136,6 +136,7 @@ impl Bed {
             statements: &statements,
             gate: &self.gate,
             live: &etl::counters::Live::new(std::time::Instant::now(), 1),
+            careful: false,
         };
         let mut chunks = 0;
         let mut on_commit = |_: &Committed| chunks += 1;
@@ -143,7 +144,7 @@ impl Bed {
         if let Ok(loaded) = &loaded {
             assert_eq!(loaded.chunks, chunks);
         }
-        loaded
+        loaded.map_err(|failed| failed.error)
     }
 
     /// Loads these messages; the worker stops behind the last one.
@@ -197,10 +198,11 @@ pub(crate) fn chunk_of(from: u64, records: &[String], done: bool) -> Vec<Message
     (from..).zip(records).for_each(|(row, _)| assert!(starts.push_start(row * 10, row + 1)));
     let starts = Arc::new(starts);
     for (row, record) in (0..).zip(records) {
-        lines.push(record.matches('\n').count() as u32, &starts, row);
+        lines.push(record.matches('\n').count() as u32, (&starts, 0), row);
     }
     let rows = records.len() as u64;
     let end = ChunkEnd {
+        rows: 0,
         end: at(from + rows),
         counts: Counts { read: rows, loaded: rows, written: rows, ..Counts::default() },
         rejects: Vec::new(),
@@ -229,6 +231,7 @@ pub(crate) fn only_rejects(from: u64, originals: Vec<Original>, done: bool) -> M
         cut: false,
     };
     Message::End(Box::new(ChunkEnd {
+        rows: 0,
         end: at(from + rows),
         counts: Counts { read: rows, rejected: rows, ..Counts::default() },
         rejects: (from..).zip(originals).map(reject).collect(),

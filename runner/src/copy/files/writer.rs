@@ -78,6 +78,7 @@ impl Destination<'_> {
 struct Totals {
     position: Position,
     counts: Counts,
+    rows: u64,
     chunks: u64,
     bytes: u64,
     source_bytes: u64,
@@ -91,6 +92,7 @@ impl Default for Totals {
         Totals {
             position: Position::FILE_START,
             counts: Counts::default(),
+            rows: 0,
             chunks: 0,
             bytes: 0,
             source_bytes: 0,
@@ -105,6 +107,7 @@ impl Totals {
     fn add(&mut self, end: &ChunkEnd) {
         self.position = end.end.clone();
         self.counts += end.counts;
+        self.rows += end.rows;
         self.chunks += 1;
         self.source_bytes += end.source_bytes;
         self.asides += end.asides;
@@ -115,6 +118,7 @@ impl Totals {
         Committed {
             position: self.position.clone(),
             counts: self.counts,
+            rows: self.rows,
             bytes: self.bytes,
             source_bytes: self.source_bytes,
             asides: self.asides,

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::Receiver;
 use super::backend::Link;
 use super::chunk::{self, End, Place, Queued, Refusal, Sink, Step, queued};
 use super::failure::ends_unknown;
+use super::identifier::literal;
 use super::ledger::Statements;
 use crate::copy::error::{Error, RefusedRow};
 use crate::copy::gate::{Admitted, Gate};
@@ -25,8 +26,7 @@ const ROLLBACK_LIMIT: Duration = Duration::from_secs(5);
 /// One connection that loads splits of one table.
 #[derive(Clone, Copy, Debug)]
 pub struct Stream<'a> {
-    /// The stream's own connection. Once [`Stream::load`] has failed it must not be used again, only dropped: its
-    /// answers may not match what is asked any more.
+    /// The stream's own connection.
     pub link: Link<'a>,
     /// Another connection, which may be shared: reads the ledger again when a chunk was refused.
     pub control: Link<'a>,
@@ -36,6 +36,25 @@ pub struct Stream<'a> {
     pub gate: &'a Gate,
     /// Told of the first byte of a COPY.
     pub live: &'a Live,
+    /// A refusal is to be expected: nothing is sent behind a chunk that is not answered, which would cost the
+    /// connection.
+    pub careful: bool,
+}
+
+/// What ended the loading of a split before its end.
+#[derive(Debug)]
+pub struct Failed {
+    /// What happened.
+    pub error: Error,
+    /// Whether the connection can be used again. Else it must only be dropped: its answers may not match what is asked
+    /// any more.
+    pub usable: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Failed { error, usable: false }
+    }
 }
 
 impl Stream<'_> {
@@ -49,16 +68,41 @@ impl Stream<'_> {
         split: &Claimed,
         receiver: &mut Receiver<Message>,
         on_commit: OnCommit<'_>,
-    ) -> Result<Loaded, Error> {
+    ) -> Result<Loaded, Failed> {
         self.gate.holds(&self.statements.plan.key.target, &split.key, &split.counts);
         let mut load = Load::new(self, split, on_commit);
-        let outcome = load.run(receiver).await;
-        if outcome.is_err() {
-            // Ends the server's part of it soon; the connection is not trusted again, whatever it answers.
-            drop((load.open.take(), load.closing.take()));
-            let _ = tokio::time::timeout(ROLLBACK_LIMIT, self.link.client.batch_execute("ROLLBACK")).await;
-        }
-        outcome
+        let error = match load.run(receiver).await {
+            Ok(loaded) => return Ok(loaded),
+            Err(error) => error,
+        };
+        // Ends the server's part of it soon. An opened COPY that failed is answered once more than the driver knows.
+        let in_step = load.open.is_none() && load.closing.is_none() && !load.opening_failed;
+        drop((load.open.take(), load.closing.take()));
+        let rolled_back = self.roll_back(&format!("refused at {}", load.place.from)).await;
+        let answered = matches!(error, Error::RefusedRow(_) | Error::Server(_));
+        Err(Failed { error, usable: in_step && answered && rolled_back.is_ok() })
+    }
+
+    /// Rolls back what is open, and makes sure that the connection's answers match what is asked; `probe` is unlike
+    /// any other answer.
+    async fn roll_back(&self, probe: &str) -> Result<(), Error> {
+        let link = self.link;
+        let rolled_back = async {
+            link.client.batch_execute("ROLLBACK").await?;
+            link.client.simple_query(&format!("SELECT {}", literal(probe))).await
+        };
+        let lost = |reason: &str| Error::Lost {
+            address: link.backend.address.clone(),
+            action: "ROLLBACK",
+            reason: reason.into(),
+        };
+        let answers =
+            tokio::time::timeout(ROLLBACK_LIMIT, rolled_back).await.map_err(|_| lost("no answer in time"))?;
+        let answers = answers.map_err(|error| link.failure("ROLLBACK", &error))?;
+        let found = answers.iter().any(|answer| {
+            matches!(answer, tokio_postgres::SimpleQueryMessage::Row(row) if row.get(0) == Some(probe))
+        });
+        if found { Ok(()) } else { Err(lost("an answer to something else")) }
     }
 
     /// What a chunk's failure means. `lines` are the chunk's, unless it was only being opened.
@@ -89,6 +133,7 @@ impl Stream<'_> {
                     Ok(false) if failed.step == Step::Advance && not_as_expected => {
                         Error::Bug(format!("the ledger row of split {} did not move", place.split))
                     }
+                    Ok(false) if lines.is_none_or(LineMap::is_empty) => Error::Server(server),
                     Ok(false) => Error::RefusedRow(Box::new(refused_row(place, lines, *server))),
                     Err(error) => error,
                 }
@@ -116,6 +161,8 @@ struct Load<'s> {
     total: Counts,
     open: Option<Open>,
     closing: Option<Closing<'s>>,
+    /// A chunk was sent behind one that failed.
+    opening_failed: bool,
     /// Since the last committed chunk.
     waited: Waited,
     loaded: Loaded,
@@ -147,6 +194,7 @@ impl<'s> Load<'s> {
             total: split.counts,
             open: None,
             closing: None,
+            opening_failed: false,
             waited: Waited::default(),
             loaded: Loaded {
                 position,
@@ -214,7 +262,7 @@ impl<'s> Load<'s> {
     async fn begin(&mut self) -> Result<(), Error> {
         let stream = self.stream;
         let (link, statements) = (stream.link, stream.statements);
-        if statements.counts_first {
+        if statements.counts_first || stream.careful {
             self.settle().await?;
         }
         let mut opening = queued(chunk::open(link, statements, self.place.clone())).await;
@@ -225,10 +273,12 @@ impl<'s> Load<'s> {
             (&mut opening).await;
         }
         self.waited.answers += waiting.elapsed();
+        self.opening_failed = true;
         // The chunk before comes first: if it failed, this one was bound to.
         self.settle().await?;
         match std::pin::Pin::new(&mut opening).take_output() {
             Some(Ok(sink)) => {
+                self.opening_failed = false;
                 self.open = Some(Open { sink, bytes: 0 });
                 Ok(())
             }
@@ -247,6 +297,7 @@ impl<'s> Load<'s> {
         let committed = Committed {
             position: end.end.clone(),
             counts: end.counts,
+            rows: end.rows,
             bytes: open.as_ref().map_or(0, |open| open.bytes),
             source_bytes: end.source_bytes,
             asides: end.asides,
@@ -295,29 +346,11 @@ impl<'s> Load<'s> {
         Err(Error::Bug(format!("the rows of split {} do not add up: {:?}", self.place.split, self.total)))
     }
 
-    /// Rolls the open chunk back, and makes sure that the connection's answers match what is asked.
+    /// Rolls the open chunk back.
     async fn roll_back(&mut self) -> Result<(), Error> {
         let Some(open) = self.open.take() else { return Ok(()) };
         drop(open);
-        let link = self.stream.link;
-        // A COPY that failed before it took a row is answered once more than the driver knows.
-        let probe = format!("rolled back at {}", self.place.from);
-        let rolled_back = async {
-            link.client.batch_execute("ROLLBACK").await?;
-            link.client.simple_query(&format!("SELECT '{probe}'")).await
-        };
-        let lost = |reason: &str| Error::Lost {
-            address: link.backend.address.clone(),
-            action: "ROLLBACK",
-            reason: reason.into(),
-        };
-        let answers =
-            tokio::time::timeout(ROLLBACK_LIMIT, rolled_back).await.map_err(|_| lost("no answer in time"))?;
-        let answers = answers.map_err(|error| link.failure("ROLLBACK", &error))?;
-        let found = answers.iter().any(|answer| {
-            matches!(answer, tokio_postgres::SimpleQueryMessage::Row(row) if row.get(0) == Some(probe.as_str()))
-        });
-        if found { Ok(()) } else { Err(lost("an answer to something else")) }
+        self.stream.roll_back(&format!("rolled back at {}", self.place.from)).await
     }
 }
 
@@ -330,6 +363,7 @@ fn refused_row(
         source: place.split.source.clone(),
         range: lines.and_then(LineMap::range),
         position: lines.zip(server.line).and_then(|(lines, line)| lines.position(line)),
+        suspects: lines.and_then(|lines| lines.suspects(server.line)),
         server,
     }
 }

@@ -102,6 +102,8 @@ pub struct Live {
     copy_bytes: AtomicU64,
     asides: Mutex<Asides>,
     first_copy_us: AtomicU64,
+    /// When the run is given up, in ms from its start; 0: some node can be used.
+    gives_up_ms: AtomicU64,
 }
 
 /// One node's part.
@@ -146,6 +148,8 @@ pub struct Snapshot {
     pub spent: [Duration; Work::ALL.len()],
     /// Per node.
     pub nodes: Vec<NodeSnapshot>,
+    /// No node can be used: how long until the run is given up.
+    pub gives_up_in: Option<Duration>,
 }
 
 /// A node's part at one moment.
@@ -183,6 +187,7 @@ impl Live {
             copy_bytes: AtomicU64::new(0),
             asides: Mutex::default(),
             first_copy_us: AtomicU64::new(0),
+            gives_up_ms: AtomicU64::new(0),
         }
     }
 
@@ -196,6 +201,12 @@ impl Live {
     pub fn first_copy(&self) {
         let us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
         let _ = self.first_copy_us.compare_exchange(0, us, Relaxed, Relaxed);
+    }
+
+    /// No node can be used, and the run is given up after that time; `None`: one can.
+    pub fn waits_for_nodes(&self, left: Option<Duration>) {
+        let at = left.map_or(0, |left| (self.started.elapsed() + left).as_millis().max(1));
+        self.gives_up_ms.store(u64::try_from(at).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// A stream was opened on a node (+1) or closed (-1).
@@ -230,6 +241,7 @@ impl Live {
     /// All of it now.
     pub fn snapshot(&self) -> Snapshot {
         let first_copy_us = self.first_copy_us.load(Relaxed);
+        let gives_up_ms = self.gives_up_ms.load(Relaxed);
         Snapshot {
             elapsed: self.started.elapsed(),
             counts: *self.counts.lock().unwrap_or_else(PoisonError::into_inner),
@@ -240,6 +252,8 @@ impl Live {
             first_copy: (first_copy_us > 0).then(|| Duration::from_micros(first_copy_us)),
             spent: std::array::from_fn(|i| Duration::from_nanos(self.spent_ns[i].load(Relaxed))),
             nodes: self.nodes.iter().map(NodeLive::snapshot).collect(),
+            gives_up_in: (gives_up_ms > 0)
+                .then(|| Duration::from_millis(gives_up_ms).saturating_sub(self.started.elapsed())),
         }
     }
 }

@@ -58,6 +58,7 @@ impl Failure {
                 "raise max_rejects to keep such rows as rejects and load the others, or let the table take them: the same command continues; or mend the source and begin again with --fresh",
             ),
             Class::Connection => Some("once the target answers again, the same command continues"),
+            Class::Passing => Some(passing(self.copy()?)),
             Class::Clash | Class::Drift | Class::Refused | Class::Settings | Class::Busy | Class::Bug => None,
         }
     }
@@ -126,7 +127,7 @@ fn of_copy(error: &copy::error::Error) -> ExitCode {
         Class::Clash | Class::Busy => ExitCode::Busy,
         Class::Settings => ExitCode::Usage,
         Class::RefusedRow => ExitCode::RefusedRow,
-        Class::Connection | Class::Refused => ExitCode::Target,
+        Class::Connection | Class::Passing | Class::Refused => ExitCode::Target,
         Class::Drift => ExitCode::Drift,
         Class::Rejects => ExitCode::TooManyRejects,
         Class::Bug => ExitCode::Internal,
@@ -148,6 +149,26 @@ fn of_load(error: &load::Error) -> ExitCode {
         },
         load::Error::Stream(stream::Error::Thread(_) | stream::Error::Worker(_))
         | load::Error::Internal(_) => ExitCode::Internal,
+    }
+}
+
+/// What to do about a server that could not do it for a while.
+fn passing(error: &copy::error::Error) -> &'static str {
+    let state = match error {
+        copy::error::Error::Server(server) => server.state.as_str(),
+        _ => "",
+    };
+    match state {
+        "53100" => "make room on the target's disk; then the same command continues",
+        "53200" => {
+            "the target has no memory left: use fewer streams, or give it more; the same command continues"
+        }
+        "53300" => "use fewer streams, or raise the target's max_connections; the same command continues",
+        "55P03" | "55006" => {
+            "somebody locks what is needed: end that transaction (pg_stat_activity, pg_locks), or raise lock_timeout; the same command continues"
+        }
+        "57014" => "somebody cancels our statements, or a time-out does; the same command continues",
+        _ => "the target could not do it for a while; once it can, the same command continues",
     }
 }
 

@@ -191,24 +191,19 @@ impl Feeder<'_> {
     fn hand_out(&self, table: usize, unit: &JobUnit, splits: &[Split], handed: &mut usize) {
         let new = splits.get(*handed..).unwrap_or_default();
         *handed += new.len();
-        self.queue.push(new.iter().filter(|split| !split.done).map(|split| Task {
-            table,
-            unit: unit.unit.clone(),
-            key: split.key.clone(),
-            end: split.end.clone(),
-            epoch: split.epoch,
-        }));
+        self.queue.push(
+            new.iter()
+                .filter(|split| !split.done)
+                .map(|split| Task::new(table, &unit.unit, split.key.clone(), split.end.clone(), split.epoch)),
+        );
     }
 
     /// Queues splits that were just added to the ledger.
     fn push_new(&self, table: usize, unit: &JobUnit, new: Vec<NewSplit>, handed: &mut usize) {
         *handed += new.len();
-        self.queue.push(new.into_iter().map(|split| Task {
-            table,
-            unit: unit.unit.clone(),
-            key: SplitKey { source: unit.unit.key().into(), start: split.start },
-            end: split.end,
-            epoch: 0,
+        self.queue.push(new.into_iter().map(|split| {
+            let key = SplitKey { source: unit.unit.key().into(), start: split.start };
+            Task::new(table, &unit.unit, key, split.end, 0)
         }));
     }
 

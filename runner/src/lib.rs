@@ -5,7 +5,7 @@
 //!
 //! | floor | modules | may import |
 //! |--:|---|---|
-//! | 0 nouns | [`schema`], [`values`], [`text_form`], [`loads`], [`loads_changes`], [`position`], [`batch`], [`dialect`], [`reject`], [`original`], [`counters`], [`memory`], [`units`], [`tls`], `append` | std, arrow |
+//! | 0 nouns | [`schema`], [`values`], [`text_form`], [`loads`], [`loads_changes`], [`position`], [`batch`], [`dialect`], [`reject`], [`original`], [`counters`], [`memory`], [`units`], [`tls`], `append`, `patience` | std, arrow |
 //! | 1 stages | [`source`], [`split`], [`transform`], [`encode`], [`copy`] | floor 0 and themselves, never another stage |
 //! | 2 around | [`recipe`], [`mod@reference`], `progress`, `report` | the stages' settings, floor 0 |
 //! | 3 path | `pipeline` and the loose files beside it | floors 0 to 2: the only place where two stages meet |
@@ -42,6 +42,7 @@ pub mod loads_changes;
 pub mod memory;
 pub mod original;
 mod pace;
+mod patience;
 pub mod pipeline;
 mod plan;
 pub mod position;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::copy;
 use crate::copy::ledger::{Gate, Ledger, Limit, Standing, Started};
@@ -22,11 +23,14 @@ use crate::queue::Queue;
 use crate::recipe::{MaxRejects, RunSettings};
 use crate::report::{Ending, Report, Table};
 use crate::stream::{self, Shared};
+use crate::stream_session::set_aside;
 use crate::target::{Begun, Target};
 use crate::usage::Usage;
 
 /// Well below the 30 seconds after which an owner that cannot be seen counts as dead.
 const ALIVE_EVERY: Duration = Duration::from_secs(8);
+
+const LOOK_AT_NODES_EVERY: Duration = Duration::from_millis(200);
 
 /// What is to be loaded where.
 #[derive(Debug)]
@@ -145,7 +149,9 @@ async fn load_files(
         thread::Builder::new().name("etl-tiling".into()).spawn(feed)
     };
     let feeder = feeder.map_err(|error| Error::Internal(format!("no thread for tiling: {error}")))?;
-    let alive = tokio::spawn(say_alive(Arc::clone(shared)));
+    let mut beside = JoinSet::new();
+    beside.spawn(say_alive(Arc::clone(shared)));
+    beside.spawn(probe_nodes(Arc::clone(shared)));
     let mut running = JoinSet::new();
     for number in 0..streams.min(usize::try_from(most_splits).unwrap_or(usize::MAX)) {
         running.spawn(stream::run(Arc::clone(shared), number));
@@ -163,7 +169,7 @@ async fn load_files(
         // The first error is the cause of the others.
         result = result.and(ended);
     }
-    alive.abort();
+    drop(beside);
     let fed = tokio::task::spawn_blocking(move || feeder.join()).await;
     match fed {
         Ok(Ok(fed)) => fed.map_err(Error::from).and(result),
@@ -176,11 +182,45 @@ async fn say_alive(shared: Arc<Shared>) {
     let Target::Postgres(database) = &shared.target else { return };
     loop {
         tokio::time::sleep(ALIVE_EVERY).await;
+        let held = database.control.current();
         for table in &database.tables {
-            if let Err(error) = table.plan.touch(database.control(), &database.owner).await {
-                tracing::warn!(%error, "cannot tell other processes that this one lives");
+            let touched = timeout(ALIVE_EVERY, table.plan.touch(held.link(), &database.owner)).await;
+            if touched.is_ok_and(|touched| touched.is_ok()) {
+                continue;
             }
+            tracing::warn!(
+                "cannot tell other processes that this one lives: opening another control connection"
+            );
+            if let Err(error) = database.control.renew(&held).await {
+                tracing::warn!(%error, "no control connection");
+            }
+            break;
         }
+    }
+}
+
+/// Probes the nodes that were set aside, and lets streams go to those that are back.
+async fn probe_nodes(shared: Arc<Shared>) {
+    let mut probes = JoinSet::new();
+    loop {
+        tokio::time::sleep(LOOK_AT_NODES_EVERY).await;
+        while probes.try_join_next().is_some() {}
+        let Target::Postgres(database) = &shared.target else { return };
+        let due = database.placement().due(Instant::now());
+        for node in due {
+            probes.spawn(probe_node(Arc::clone(&shared), node));
+        }
+    }
+}
+
+async fn probe_node(shared: Arc<Shared>, node: usize) {
+    let Target::Postgres(database) = &shared.target else { return };
+    match database.cluster.probe(&database.nodes[node], 1).await {
+        Ok(()) => {
+            tracing::info!(node = database.nodes[node].name(), "node is back");
+            database.placement().restore(node);
+        }
+        Err(error) => set_aside(database, node, &error),
     }
 }
 

@@ -157,6 +157,10 @@ impl Speed {
         if now.counts.rejected > 0 {
             let _ = write!(line, ", {} rejected", HumanCount(now.counts.rejected));
         }
+        if let Some(left) = now.gives_up_in {
+            let _ = write!(line, ", no node answers: giving up in {} s", left.as_secs());
+            return line;
+        }
         if let Some(left) = total_bytes.map(|total| total.saturating_sub(now.source_bytes))
             && left > 0
             && self.bytes >= 1.0

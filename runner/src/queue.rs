@@ -27,6 +27,8 @@ struct State<T> {
     ready: VecDeque<T>,
     /// Owned by somebody else when last asked, and when to ask again.
     busy: VecDeque<(Instant, T)>,
+    /// Ours, to be tried again from a time on.
+    later: Vec<(Instant, T)>,
     /// Tiling goes on: more will come.
     open: bool,
     /// Since when only busy splits are left.
@@ -48,7 +50,13 @@ pub(crate) enum Next<T> {
 impl<T> Queue<T> {
     /// An empty queue that more may come into.
     pub(crate) fn new() -> Self {
-        let state = State { ready: VecDeque::new(), busy: VecDeque::new(), open: true, waiting_since: None };
+        let state = State {
+            ready: VecDeque::new(),
+            busy: VecDeque::new(),
+            later: Vec::new(),
+            open: true,
+            waiting_since: None,
+        };
         Queue { state: Mutex::new(state), changed: Notify::new() }
     }
 
@@ -62,6 +70,18 @@ impl<T> Queue<T> {
     pub(crate) fn busy(&self, split: T) {
         self.lock().busy.push_back((Instant::now() + ASK_AGAIN, split));
         self.changed.notify_waiters();
+    }
+
+    /// Puts a split back that is ours: the next stream takes it, after `wait`.
+    pub(crate) fn later(&self, split: T, wait: Duration) {
+        self.lock().later.push((Instant::now() + wait, split));
+        self.changed.notify_waiters();
+    }
+
+    /// Whether nothing is left that a stream could take, now or later.
+    pub(crate) fn is_finished(&self) -> bool {
+        let state = self.lock();
+        !state.open && state.ready.is_empty() && state.busy.is_empty() && state.later.is_empty()
     }
 
     /// A split was loaded or taken over: those that wait for busy ones may hope again.
@@ -80,6 +100,7 @@ impl<T> Queue<T> {
         let mut state = self.lock();
         state.ready.clear();
         state.busy.clear();
+        state.later.clear();
         state.open = false;
         drop(state);
         self.changed.notify_waiters();
@@ -114,14 +135,23 @@ enum Taken<T> {
 
 impl<T> State<T> {
     fn take(&mut self) -> Taken<T> {
+        let now = Instant::now();
+        if let Some(due) = self.later.iter().position(|(at, _)| *at <= now) {
+            self.waiting_since = None;
+            return Taken::Now(Next::Split(self.later.swap_remove(due).1));
+        }
         if let Some(split) = self.ready.pop_front() {
             self.waiting_since = None;
             return Taken::Now(Next::Split(split));
         }
+        if let Some(at) = self.later.iter().map(|(at, _)| *at).min() {
+            // As long as there is something of ours, others are not waited for.
+            self.waiting_since = None;
+            return Taken::AskAgain(Some(at - now));
+        }
         if self.busy.is_empty() {
             return if self.open { Taken::AskAgain(None) } else { Taken::Now(Next::Finished { busy: 0 }) };
         }
-        let now = Instant::now();
         let since = *self.waiting_since.get_or_insert(now);
         if !self.open && now.duration_since(since) >= PATIENCE {
             return Taken::Now(Next::Finished { busy: self.busy.len() });
@@ -168,6 +198,23 @@ mod tests {
         assert_eq!(busy, 1);
         assert!(asked > 10, "asked {asked} times");
         assert!(started.elapsed() >= PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_split_that_is_put_off_comes_back_when_it_is_time_and_is_not_forgotten() {
+        let queue = Queue::new();
+        queue.later(7, Duration::from_secs(60));
+        queue.push([1]);
+        queue.busy(2);
+        queue.close();
+        let started = Instant::now();
+        assert_eq!(queue.next().await, Next::Split(1));
+        assert!(!queue.is_finished());
+        assert_eq!(queue.next().await, Next::Split(7));
+        assert!(started.elapsed() >= Duration::from_secs(60));
+        assert_eq!(queue.next().await, Next::Split(2));
+        assert!(queue.is_finished());
+        assert_eq!(queue.next().await, Next::Finished { busy: 0 });
     }
 
     #[tokio::test(start_paused = true)]

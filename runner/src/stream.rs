@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::care::Care;
 use crate::copy;
@@ -17,6 +19,7 @@ use crate::copy::message::Message;
 use crate::copy::postgres::backend::Backend;
 use crate::counters::{self, Live};
 use crate::pace::Pace;
+use crate::patience::Patience;
 use crate::pipeline::{self, Ended, Piece, TablePath};
 use crate::position::Position;
 use crate::queue::{Next, Queue};
@@ -47,7 +50,24 @@ pub(crate) struct Task {
     pub(crate) key: SplitKey,
     pub(crate) end: Option<Position>,
     pub(crate) epoch: i64,
+    /// It was claimed by this process: who holds it now is one of its own lost connections, or gone soon.
+    pub(crate) ours: bool,
+    /// The connection that it was lost with.
+    pub(crate) lost: Option<Backend>,
+    /// Attempts since it moved last.
+    pub(crate) patience: Patience,
 }
+
+impl Task {
+    /// A split that was not tried yet.
+    pub(crate) fn new(table: usize, unit: &Unit, key: SplitKey, end: Option<Position>, epoch: i64) -> Task {
+        let unit = unit.clone();
+        Task { table, unit, key, end, epoch, ours: false, lost: None, patience: Patience::default() }
+    }
+}
+
+/// How often a stream that waits for a split looks whether the run is being stopped.
+const LOOK_AT_STOP_EVERY: Duration = Duration::from_millis(200);
 
 /// What all streams of a run share.
 #[derive(Debug)]
@@ -62,7 +82,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn stopped(&self) -> bool {
+    pub(crate) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
@@ -86,14 +106,15 @@ async fn load_all(shared: &Arc<Shared>, number: usize) -> Result<(), Error> {
     let mut session: Option<Session> = None;
     let mut worker: Option<Worker> = None;
     let mut care = Care::new(shared.chunk_rows());
-    if let Target::Postgres(_) = &shared.target {
+    loop {
         // Before there is anything to load: all streams at once are spread evenly, whoever gets the first split.
-        Session::open(shared, &mut session, 0).await?;
-    }
-    while let Next::Split(task) = shared.queue.next().await {
-        if shared.stopped() {
-            break;
+        if let (Target::Postgres(_), None) = (&shared.target, &session) {
+            session = Session::open(shared, 0).await?;
+            if session.is_none() {
+                return Ok(());
+            }
         }
+        let Some(task) = next_split(shared).await else { return Ok(()) };
         let worker = match &mut worker {
             Some(worker) => worker,
             none => none.insert(
@@ -102,8 +123,21 @@ async fn load_all(shared: &Arc<Shared>, number: usize) -> Result<(), Error> {
             ),
         };
         load(shared, &mut session, worker, &mut care, task).await?;
+        // A node that came back gets its share.
+        session.take_if(|session| session.should_move());
     }
-    Ok(())
+}
+
+/// The next split; none when nothing is left, or the run is being stopped.
+async fn next_split(shared: &Shared) -> Option<Task> {
+    while !shared.stopped() {
+        match timeout(LOOK_AT_STOP_EVERY, shared.queue.next()).await {
+            Ok(Next::Split(task)) => return Some(task),
+            Ok(Next::Finished { .. }) => return None,
+            Err(_) => {}
+        }
+    }
+    None
 }
 
 /// What became of an attempt to load a split.
@@ -115,7 +149,7 @@ enum Fate {
     Taken,
 }
 
-/// One split. After a lost connection it is reopened, once for as long as it does not move.
+/// One split: to its end, or until it is put back for a better time.
 async fn load(
     shared: &Arc<Shared>,
     session: &mut Option<Session>,
@@ -123,13 +157,15 @@ async fn load(
     care: &mut Care,
     mut task: Task,
 ) -> Result<(), Error> {
-    let mut lost: Option<Backend> = None;
-    let mut reopened = false;
     care.begin();
     loop {
         let mut moved = false;
-        let attempt = match &shared.target {
-            Target::Files(output) => {
+        let attempt = match (&shared.target, &mut *session) {
+            (Target::Postgres(_), Some(session)) => {
+                copy(shared, session, worker, &mut task, Attempt { care, moved: &mut moved }).await
+            }
+            (Target::Postgres(_), None) => return put_back(shared, task, None),
+            (Target::Files(output), _) => {
                 let destination = Destination {
                     folder: &output.folders[task.table],
                     gate: &shared.gate,
@@ -137,45 +173,80 @@ async fn load(
                 };
                 write(shared, worker, &task, destination).await.map_err(Failed::from)
             }
-            Target::Postgres(_) => {
-                let attempt = Attempt { care, moved: &mut moved, lost: lost.take() };
-                copy(shared, session, worker, &mut task, attempt).await
-            }
         };
+        if moved {
+            task.patience.reset();
+        }
         let Failed { error, usable } = match attempt {
             Ok(Fate::Done) => {
                 shared.queue.progress();
                 return Ok(());
             }
             Ok(Fate::Stopped) => return Ok(()),
+            Ok(Fate::Taken) if task.ours => return put_back(shared, task, None),
             Ok(Fate::Taken) => {
                 shared.queue.busy(task);
                 return Ok(());
             }
             Err(failed) => failed,
         };
-        if !usable {
-            lost = session.take().map(|session| session.backend().clone());
+        let Error::Copy(cause) = error else { return Err(error) };
+        if let Some(session) = &session {
+            session.blame_node(&cause);
         }
-        let Error::Copy(cause) = &error else { return Err(error) };
-        match cause {
+        if !usable {
+            task.lost = session.take().map(|session| session.backend().clone());
+        }
+        match &cause {
             copy::error::Error::RefusedRow(refused)
                 if !shared.stopped() && task.unit.can_be_reopened() && care.refused(refused) =>
             {
                 tracing::debug!(split = %task.key, error = %cause, "searching for the refused row");
+                if !usable {
+                    *session = Session::open(shared, task.table).await?;
+                }
             }
             _ => match cause.class() {
                 Class::Clash => {
                     shared.queue.busy(task);
                     return Ok(());
                 }
-                Class::Connection if !shared.stopped() && (moved || !reopened) => {
-                    tracing::warn!(split = %task.key, error = %cause, "reopening the split at its committed position");
-                    reopened = true;
-                    care.begin();
+                Class::Connection | Class::Passing if task.unit.can_be_reopened() => {
+                    return put_back(shared, task, Some(cause));
                 }
-                _ => return Err(error),
+                _ => return Err(cause.into()),
             },
+        }
+    }
+}
+
+/// Has a split tried again later, at its committed position, unless that was done too often for too long. Without an
+/// error the split is ours and held by a transaction that ends soon, or there was no connection.
+fn put_back(shared: &Shared, mut task: Task, error: Option<copy::error::Error>) -> Result<(), Error> {
+    let Target::Postgres(database) = &shared.target else {
+        return error.map_or(Ok(()), |error| Err(error.into()));
+    };
+    if shared.stopped() {
+        return Ok(());
+    }
+    let retries = match &error {
+        Some(copy::error::Error::Server(server)) => server.retries(database.cluster.retries()),
+        _ => u32::MAX,
+    };
+    let give_up = task.patience.lasts() >= database.cluster.give_up_after();
+    let wait = if give_up { None } else { task.patience.wait_of(retries) };
+    match (wait, error) {
+        (Some(wait), error) => {
+            if let Some(error) = error {
+                tracing::warn!(split = %task.key, %error, "reopening the split at its committed position");
+            }
+            shared.queue.later(task, wait);
+            Ok(())
+        }
+        (None, Some(error)) => Err(error.into()),
+        (None, None) => {
+            let text = format!("split {} is held by another transaction for too long", task.key);
+            Err(copy::error::Error::Busy(text).into())
         }
     }
 }
@@ -198,8 +269,6 @@ struct Attempt<'a> {
     care: &'a mut Care,
     /// Set when a chunk was committed.
     moved: &'a mut bool,
-    /// The connection of the attempt before.
-    lost: Option<Backend>,
 }
 
 /// One attempt to write a split into its folder, which is locked for this process.
@@ -225,16 +294,16 @@ async fn write(
 /// One attempt to load a split into the database.
 async fn copy(
     shared: &Arc<Shared>,
-    session: &mut Option<Session>,
+    session: &mut Session,
     worker: &Worker,
     task: &mut Task,
     attempt: Attempt<'_>,
 ) -> Result<Fate, Failed> {
-    let Attempt { care, moved, lost } = attempt;
-    let session = Session::open(shared, session, task.table).await?;
-    if let Some(lost) = lost {
+    let Attempt { care, moved } = attempt;
+    session.turn_to(task.table).await?;
+    if let Some(lost) = task.lost.take() {
         // Ends its transaction now instead of when the server notices; another server's is left alone.
-        let _ = session.link().terminate_own(&lost).await;
+        let _ = session.end(&lost).await;
     }
     let claimed = match session.claim(task).await? {
         Claiming::Ours(claimed) => claimed,

@@ -2,16 +2,20 @@
 //!
 //! Must not know: the worker, and what is done about errors.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-use crate::copy::error::Error;
+use crate::copy::error::{Class, Error};
 use crate::copy::ledger::{Claimed, Loaded, OnCommit};
 use crate::copy::message::Message;
 use crate::copy::postgres::backend::{Backend, Link};
 use crate::copy::postgres::claim::Claim;
 use crate::copy::postgres::ledger::Statements;
+use crate::copy::postgres::pulse::Pulse;
 use crate::copy::postgres::session::{Connection, stream_name};
 use crate::copy::postgres::stream::{Failed, Stream as Sender};
 use crate::stream::{Shared, Task};
@@ -35,41 +39,80 @@ pub(crate) struct Session {
     statements: Statements,
 }
 
+/// So many probes have to fail before a node that shows no sign of life is set aside.
+const PROBES: u32 = 3;
+
+/// How often a stream that waits for a node looks whether there is one.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 impl Session {
-    /// The stream's session: opened on the least loaded node, or turned to another table, if need be.
-    pub(crate) async fn open<'s>(
-        shared: &Arc<Shared>,
-        session: &'s mut Option<Session>,
-        table: usize,
-    ) -> Result<&'s Session, Error> {
-        let mut new = match session.take() {
-            Some(session) => session,
-            None => Session::connect(shared, table).await?,
-        };
-        if new.table != table {
-            new.turn_to(table).await?;
-        }
-        Ok(session.insert(new))
-    }
-
-    async fn connect(shared: &Arc<Shared>, table: usize) -> Result<Session, Error> {
+    /// A session on the least loaded node that can be used, waiting for one as long as the target's `give_up_after`
+    /// says. None when the run is stopped meanwhile, or nothing is left to load.
+    pub(crate) async fn open(shared: &Arc<Shared>, table: usize) -> Result<Option<Session>, Error> {
         let database = database(shared)?;
-        let mut tried = Tried { database, nodes: Vec::new() };
+        let mut last = None;
         loop {
-            let place = Place::take(shared, database)?;
-            let node = place.node;
-            match place.connect(table).await {
-                Ok(session) => return Ok(session),
-                Err(error) if tried.nodes.len() + 1 >= database.nodes.len() => return Err(error),
-                Err(error) => {
-                    tracing::warn!(node = database.nodes[node].name(), %error, "trying another node");
-                    tried.set_aside(node);
+            if let Some(place) = Place::take(shared, database) {
+                let node = place.node;
+                match place.connect(table).await {
+                    Ok(session) => return Ok(Some(session)),
+                    Err(error) if is_of_the_node(&error) => {
+                        set_aside(database, node, &error);
+                        last = Some(error);
+                    }
+                    Err(error) => return Err(error),
                 }
+                continue;
             }
+            if shared.stopped() || shared.queue.is_finished() {
+                return Ok(None);
+            }
+            let gone_for = database.placement().all_gone_for(Instant::now());
+            let limit = database.cluster.give_up_after();
+            if gone_for >= limit {
+                shared.live.waits_for_nodes(None);
+                return Err(last.unwrap_or_else(|| no_node(limit)));
+            }
+            shared.live.waits_for_nodes((gone_for > Duration::ZERO).then(|| limit - gone_for));
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
-    pub(crate) fn link(&self) -> Link<'_> {
+    /// Makes the session ready for another table.
+    pub(crate) async fn turn_to(&mut self, table: usize) -> Result<(), Error> {
+        if table == self.table {
+            return Ok(());
+        }
+        let database = database(&self.shared)?;
+        let loading = &database.tables[table];
+        let name = stream_name(database.nodes[self.node].name(), &database.run, &loading.plan.key.target);
+        let ready = async {
+            self.connection.set_application_name(&name).await?;
+            Statements::prepare(self.link(), &loading.plan, loading.table, &loading.copy_sql).await
+        };
+        self.statements = self.watched("preparing a stream's statements", ready).await?;
+        self.table = table;
+        Ok(())
+    }
+
+    /// Whether another node has so many streams fewer that this one should go there.
+    pub(crate) fn should_move(&self) -> bool {
+        database(&self.shared).is_ok_and(|database| {
+            let placement = database.placement();
+            placement.is_aside(self.node) || placement.is_crowded(self.node)
+        })
+    }
+
+    /// What an error of this session says of its node: one that takes no writes is set aside.
+    pub(crate) fn blame_node(&self, error: &Error) {
+        if let (Error::Server(server), Ok(database)) = (error, database(&self.shared))
+            && server.state == "25006"
+        {
+            set_aside(database, self.node, error);
+        }
+    }
+
+    fn link(&self) -> Link<'_> {
         Link { client: &self.connection.client, backend: &self.backend }
     }
 
@@ -81,30 +124,21 @@ impl Session {
         self.node
     }
 
-    async fn turn_to(&mut self, table: usize) -> Result<(), Error> {
-        let database = database(&self.shared)?;
-        let loading = &database.tables[table];
-        let name = stream_name(database.nodes[self.node].name(), &database.run, &loading.plan.key.target);
-        self.connection.set_application_name(&name).await?;
-        self.statements =
-            Statements::prepare(self.link(), &loading.plan, loading.table, &loading.copy_sql).await?;
-        self.table = table;
-        Ok(())
-    }
-
     /// Claims a split, and takes note of its epoch.
     pub(crate) async fn claim(&self, task: &mut Task) -> Result<Claiming, Error> {
         let database = database(&self.shared)?;
         let plan = &database.tables[task.table].plan;
-        match plan.claim(self.link(), &database.owner, &task.key, task.epoch).await? {
+        let claim = plan.claim(self.link(), &database.owner, &task.key, task.epoch);
+        match self.watched("claim", claim).await? {
             Claim::Claimed(claimed) => {
                 task.epoch = claimed.epoch;
+                task.ours = true;
                 Ok(Claiming::Ours(claimed))
             }
             Claim::Done => Ok(Claiming::Done),
             Claim::Busy => Ok(Claiming::Taken),
             Claim::Moved => {
-                let splits = plan.splits(database.control()).await?;
+                let splits = self.watched("reading the ledger", plan.splits(self.link())).await?;
                 if let Some(split) = splits.into_iter().find(|split| split.key == task.key) {
                     task.epoch = split.epoch;
                 }
@@ -115,10 +149,17 @@ impl Session {
 
     /// Gives a split back before it is done.
     pub(crate) async fn release(&self, claimed: &Claimed) -> Result<(), Error> {
-        database(&self.shared)?.tables[self.table].plan.release(self.link(), claimed).await
+        let plan = &database(&self.shared)?.tables[self.table].plan;
+        self.watched("giving a split back", plan.release(self.link(), claimed)).await
     }
 
-    /// Commits what the worker hands over; `careful` where refusals are to be expected.
+    /// Ends a connection that was lost, as far as it was on this server, so that its transaction holds no locks.
+    pub(crate) async fn end(&self, lost: &Backend) -> Result<bool, Error> {
+        self.watched("ending a lost connection", self.link().terminate_own(lost)).await
+    }
+
+    /// Commits what the worker hands over; `careful` where refusals are to be expected. Gives up when the node shows no
+    /// sign of life while it is waited for.
     pub(crate) async fn load(
         &self,
         claimed: &Claimed,
@@ -126,15 +167,67 @@ impl Session {
         receiver: &mut mpsc::Receiver<Message>,
         on_commit: OnCommit<'_>,
     ) -> Result<Loaded, Failed> {
+        let pulse = Pulse::default();
+        let control = database(&self.shared)?.control.current();
         let sender = Sender {
             link: self.link(),
-            control: database(&self.shared)?.control(),
+            control: control.link(),
             statements: &self.statements,
             gate: &self.shared.gate,
             live: &self.shared.live,
+            pulse: &pulse,
             careful,
         };
-        sender.load(claimed, receiver, on_commit).await
+        tokio::select! {
+            loaded = sender.load(claimed, receiver, on_commit) => loaded,
+            stalled = self.watch("COPY", &pulse) => Err(stalled.into()),
+        }
+    }
+
+    /// A request, given up when the node shows no sign of life.
+    async fn watched<T>(
+        &self,
+        action: &'static str,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let pulse = Pulse::begun();
+        tokio::select! {
+            answer = request => answer,
+            stalled = self.watch(action, &pulse) => Err(stalled),
+        }
+    }
+
+    /// Comes back when the node is not to be waited for any more.
+    async fn watch(&self, action: &'static str, pulse: &Pulse) -> Error {
+        let database = match database(&self.shared) {
+            Ok(database) => database,
+            Err(error) => return error,
+        };
+        let node = &database.nodes[self.node];
+        let patience = database.cluster.stall_timeout();
+        loop {
+            tokio::time::sleep(patience.saturating_sub(pulse.waiting_for()).max(LOOK_AGAIN)).await;
+            if pulse.waiting_for() < patience {
+                continue;
+            }
+            // Another stream may have found out already.
+            if !database.placement().is_aside(self.node) {
+                let Err(error) = database.cluster.probe(node, PROBES).await else {
+                    // It is alive, and what we asked it for takes its time.
+                    pulse.answered();
+                    continue;
+                };
+                if pulse.waiting_for() < patience {
+                    continue;
+                }
+                set_aside(database, self.node, &error);
+            }
+            return Error::Lost {
+                address: node.address(),
+                action,
+                reason: format!("no sign of life for {} s", pulse.waiting_for().as_secs()),
+            };
+        }
     }
 }
 
@@ -154,24 +247,20 @@ fn database(shared: &Shared) -> Result<&Database, Error> {
     }
 }
 
-/// Nodes that a stream could not connect to just now: set aside until it found another one.
-struct Tried<'a> {
-    database: &'a Database,
-    nodes: Vec<usize>,
+/// Whether another node may do: it cannot be connected to, or has no room.
+fn is_of_the_node(error: &Error) -> bool {
+    matches!(error.class(), Class::Connection | Class::Passing)
 }
 
-impl Tried<'_> {
-    fn set_aside(&mut self, node: usize) {
-        self.database.placement().set_aside(node);
-        self.nodes.push(node);
+/// Lets streams go elsewhere until a probe succeeds.
+pub(crate) fn set_aside(database: &Database, node: usize, error: &Error) {
+    if database.placement().set_aside(node, Instant::now()) {
+        tracing::warn!(node = database.nodes[node].name(), %error, "node set aside, it is probed from now on");
     }
 }
 
-impl Drop for Tried<'_> {
-    fn drop(&mut self) {
-        let mut placement = self.database.placement();
-        self.nodes.iter().for_each(|node| placement.restore(*node));
-    }
+fn no_node(limit: Duration) -> Error {
+    Error::Refused(format!("no node could be used for {} s (give_up_after)", limit.as_secs()))
 }
 
 /// A place on the least loaded node, given back unless a session takes it.
@@ -183,9 +272,9 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn take(shared: &'a Arc<Shared>, database: &'a Database) -> Result<Place<'a>, Error> {
-        let node = database.placement().choose().ok_or_else(|| Error::Bug("no node".into()))?;
-        Ok(Place { shared, database, node, taken: false })
+    fn take(shared: &'a Arc<Shared>, database: &'a Database) -> Option<Place<'a>> {
+        let node = database.placement().choose()?;
+        Some(Place { shared, database, node, taken: false })
     }
 
     async fn connect(mut self, table: usize) -> Result<Session, Error> {
@@ -196,7 +285,11 @@ impl<'a> Place<'a> {
         connection.refuse_unsafe_append()?;
         let backend = connection.backend()?;
         let link = Link { client: &connection.client, backend: &backend };
-        let statements = Statements::prepare(link, &loading.plan, loading.table, &loading.copy_sql).await?;
+        let prepare = Statements::prepare(link, &loading.plan, loading.table, &loading.copy_sql);
+        let statements = timeout(database.cluster.stall_timeout(), prepare).await.map_err(|_| {
+            let reason = "it accepted a session and then said nothing".into();
+            Error::Connect { address: node.address(), reason, state: None }
+        })??;
         self.taken = true;
         // Behind a load balancer the server's own address is another one than the node's. None over a socket.
         let server = connection.server.address.as_deref().unwrap_or("local");
@@ -207,6 +300,7 @@ impl<'a> Place<'a> {
             pid = backend.pid,
             "stream opened"
         );
+        self.shared.live.waits_for_nodes(None);
         self.shared.live.stream(self.node, true);
         let shared = Arc::clone(self.shared);
         Ok(Session { shared, node: self.node, connection, backend, table, statements })

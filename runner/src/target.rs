@@ -11,6 +11,7 @@ use crate::copy::ledger::{Ledger, Part, Plan, RunKey, Standing, Started};
 use crate::copy::postgres::backend::{Backend, Link};
 use crate::copy::postgres::claim::Owner;
 use crate::copy::postgres::connect::Cluster;
+use crate::copy::postgres::control::Control;
 use crate::copy::postgres::create;
 use crate::copy::postgres::create_table::{Creation, Flavor, Names, Style};
 use crate::copy::postgres::environment::Environment;
@@ -41,7 +42,7 @@ pub(crate) struct Database {
     /// Short, for `application_name`.
     pub(crate) run: String,
     pub(crate) cluster: Arc<Cluster>,
-    pub(crate) control: Arc<Backend>,
+    pub(crate) control: Arc<Control>,
     pub(crate) nodes: Vec<Node>,
     placement: Mutex<Placement>,
     pub(crate) owner: Owner,
@@ -214,7 +215,7 @@ impl Connected {
         fresh: bool,
     ) -> Result<Begun, Error> {
         let (mut loadings, mut ledgers, mut all_started) = (Vec::new(), Vec::new(), Vec::new());
-        let mut control = Arc::new(self.cluster.control.backend()?);
+        let control = Arc::new(Control::new(&self.cluster, self.nodes.clone())?);
         for (job, table) in jobs.iter().zip(tables) {
             let (backend, plan) = self.plan(name, table).await?;
             let link = self.link(&backend);
@@ -222,14 +223,9 @@ impl Connected {
             // Standard input is another source each time: what it was before is no part of this run.
             let fresh = fresh || job.reads_stdin();
             all_started.push(plan.open(link, &self.owner, &parts(job), id, fresh).await?);
-            let cluster = Arc::clone(&self.cluster);
-            ledgers.push(Arc::new(Ledger::Postgres {
-                cluster,
-                backend: Arc::clone(&backend),
-                plan: plan.clone(),
-            }));
+            let control = Arc::clone(&control);
+            ledgers.push(Arc::new(Ledger::Postgres { control, plan: plan.clone() }));
             loadings.push(Loading { plan, table: id, copy_sql: copy_sql(job, table) });
-            control = backend;
         }
         let placement = Mutex::new(Placement::new(self.nodes.len()));
         let Connected { run, cluster, nodes, owner, .. } = self;
@@ -239,10 +235,6 @@ impl Connected {
 }
 
 impl Database {
-    pub(crate) fn control(&self) -> Link<'_> {
-        Link { client: &self.cluster.control.client, backend: &self.control }
-    }
-
     pub(crate) fn placement(&self) -> MutexGuard<'_, Placement> {
         self.placement.lock().unwrap_or_else(PoisonError::into_inner)
     }

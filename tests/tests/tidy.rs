@@ -26,6 +26,7 @@ const FLOORS: [(u8, &[&str]); 5] = [
             "values",
             "tls",
             "append",
+            "patience",
         ],
     ),
     (1, &["source", "split", "transform", "encode", "copy"]),

@@ -15,8 +15,10 @@ pub enum Class {
     Clash,
     /// The server refused a row of the chunk.
     RefusedRow,
-    /// The connection was lost, or the server cannot work right now: the split can be reopened.
+    /// The connection was lost, or none can be had: the split can be reopened, on another node if need be.
     Connection,
+    /// The server cannot do it at the moment: the split can be reopened a little later.
+    Passing,
     /// Recipe, module, source or target differ from what the ledger was made with.
     Drift,
     /// The server refuses what we ask for: permissions, missing tables, bad settings.
@@ -41,6 +43,8 @@ pub enum Error {
         address: String,
         /// What happened and what to do.
         reason: String,
+        /// SQLSTATE, if the server said why.
+        state: Option<String>,
     },
     /// None of several hosts could be connected to.
     #[error("cannot connect to any of {} hosts: {}", failures.len(), listed(failures))]
@@ -122,11 +126,17 @@ impl Error {
     /// What the error means for the run.
     pub fn class(&self) -> Class {
         match self {
+            // A user, a password or a database does not become right by waiting.
+            Error::Connect { state: Some(state), .. }
+                if matches!(state.get(..2), Some("28" | "3D" | "42")) || state == "57P04" =>
+            {
+                Class::Refused
+            }
             Error::Connect { .. } | Error::NoHost { .. } | Error::Lost { .. } | Error::InDoubt { .. } => {
                 Class::Connection
             }
-            Error::Server(server) if server.passes() => Class::Connection,
-            Error::Server(_) | Error::Refused(_) | Error::Io { .. } => Class::Refused,
+            Error::Server(server) => server.class(),
+            Error::Refused(_) | Error::Io { .. } => Class::Refused,
             Error::RefusedRow(_) => Class::RefusedRow,
             Error::Clash { .. } => Class::Clash,
             Error::Drift(_) => Class::Drift,
@@ -155,20 +165,35 @@ pub struct ServerError {
     pub table: Option<String>,
     /// Physical line of the COPY data, from 1, from the first line of CONTEXT that names a COPY.
     pub line: Option<u64>,
+    /// The server is a YugabyteDB, and its message is one of those after which trying again helps.
+    pub says_try_again: bool,
 }
 
 impl ServerError {
     /// Whether a row of a chunk is to blame: data exceptions, constraints, limits, what triggers raise.
     pub fn blames_a_row(&self) -> bool {
-        matches!(self.state.get(..2), Some("22" | "23" | "44" | "54" | "P0"))
+        // 22P04 is a COPY that is not what we said it is.
+        matches!(self.state.get(..2), Some("22" | "23" | "44" | "54" | "P0")) && self.state != "22P04"
     }
 
-    /// Whether the same may succeed later or elsewhere: lost connections (08), conflicts of transactions (40),
-    /// resources (53), lock time-outs, a server that became read-only, cancelled statements and shutdowns (57), I/O
-    /// errors (58).
-    pub fn passes(&self) -> bool {
-        matches!(self.state.get(..2), Some("08" | "40" | "53" | "57" | "58"))
-            || matches!(self.state.as_str(), "25006" | "55P03")
+    /// What is done about it: the table in `docs/targets.md`. Lost connections (08, 57P01 to 57P03, 57P05) and
+    /// servers that take no writes (25006) are left for another connection; conflicts of transactions (40), resources
+    /// (53), locks and objects in use (55P03, 55006), cancelled statements (57) and I/O errors (58) pass.
+    pub fn class(&self) -> Class {
+        match (self.state.get(..2), self.state.as_str()) {
+            (_, "57P04") => Class::Refused,
+            (_, "22P04") => Class::Bug,
+            (Some("08"), _) | (_, "57P01" | "57P02" | "57P03" | "57P05" | "25006") => Class::Connection,
+            (Some("40" | "53" | "57" | "58"), _) | (_, "55P03" | "55006") => Class::Passing,
+            // Words of YugabyteDB, for states that PostgreSQL uses for bugs.
+            (_, "XX000" | "72000") if self.says_try_again => Class::Passing,
+            _ => Class::Refused,
+        }
+    }
+
+    /// How often it is tried again, of `retries`: a statement that was cancelled by somebody is cancelled again.
+    pub fn retries(&self, retries: u32) -> u32 {
+        if self.state == "57014" { retries.min(3) } else { retries }
     }
 }
 
@@ -288,17 +313,25 @@ mod tests {
 
     #[test]
     fn a_state_tells_whether_a_row_is_to_blame_or_trying_again_helps() {
+        let is = |state: &str, class| {
+            assert_eq!(server(state).class(), class, "{state}");
+            assert_eq!(Error::Server(Box::new(server(state))).class(), class, "{state}");
+            assert!(!server(state).blames_a_row(), "{state}");
+        };
         for state in ["22P02", "23505", "54000", "P0001"] {
-            assert!(server(state).blames_a_row() && !server(state).passes(), "{state}");
+            assert!(server(state).blames_a_row() && server(state).class() == Class::Refused, "{state}");
         }
-        for state in ["08006", "40001", "53100", "55P03", "57P01", "58030"] {
-            assert!(!server(state).blames_a_row() && server(state).passes(), "{state}");
-            assert_eq!(Error::Server(Box::new(server(state))).class(), Class::Connection);
-        }
-        for state in ["42501", "42P01", "XX000", "", "P"] {
-            assert!(!server(state).blames_a_row() && !server(state).passes(), "{state}");
-            assert_eq!(Error::Server(Box::new(server(state))).class(), Class::Refused);
-        }
+        ["08006", "57P01", "57P03", "25006"].iter().for_each(|state| is(state, Class::Connection));
+        ["40001", "53100", "53300", "55P03", "55006", "57014", "58030"]
+            .iter()
+            .for_each(|state| is(state, Class::Passing));
+        ["42501", "42P01", "57P04", "28P01", "XX000", "72000", "", "P"]
+            .iter()
+            .for_each(|state| is(state, Class::Refused));
+        is("22P04", Class::Bug);
+        let yugabyte = ServerError { says_try_again: true, ..server("XX000") };
+        assert_eq!(yugabyte.class(), Class::Passing);
+        assert_eq!((server("57014").retries(10), server("40001").retries(10)), (3, 10));
     }
 
     #[test]

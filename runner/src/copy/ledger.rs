@@ -8,8 +8,7 @@ pub use super::drift::Part;
 use super::error::Error;
 use super::files::Folder;
 pub use super::gate::{Gate, Limit};
-use super::postgres::backend::{Backend, Link};
-use super::postgres::connect::Cluster;
+use super::postgres::control::Control;
 pub use super::postgres::plan::Plan;
 pub use crate::copy::state::{
     Claimed, Committed, Loaded, NewSplit, OnCommit, RunKey, Source, Split, SplitKey, Standing, Started,
@@ -22,10 +21,8 @@ use crate::position::Position;
 pub enum Ledger {
     /// In the target database, over the control connection.
     Postgres {
-        /// Owns the control connection.
-        cluster: Arc<Cluster>,
-        /// The control connection's backend.
-        backend: Arc<Backend>,
+        /// The control connection.
+        control: Arc<Control>,
         /// The run and table.
         plan: Plan,
     },
@@ -45,7 +42,7 @@ impl Ledger {
     /// The sources that it knows.
     pub async fn sources(&self) -> Result<Vec<Source>, Error> {
         match self {
-            Ledger::Postgres { cluster, backend, plan } => plan.sources(link(cluster, backend)).await,
+            Ledger::Postgres { control, plan } => control.ask(async |link| plan.sources(link).await).await,
             Ledger::Files(folder) => Ok(folder.sources()),
         }
     }
@@ -53,7 +50,9 @@ impl Ledger {
     /// Adds a source, or answers what it already holds of it (false).
     pub async fn add_source(&self, new: &Source) -> Result<(Source, bool), Error> {
         match self {
-            Ledger::Postgres { cluster, backend, plan } => plan.add_source(link(cluster, backend), new).await,
+            Ledger::Postgres { control, plan } => {
+                control.ask(async |link| plan.add_source(link, new).await).await
+            }
             Ledger::Files(folder) => folder.add_source(new),
         }
     }
@@ -61,8 +60,8 @@ impl Ledger {
     /// Takes note of another fingerprint of the same content.
     pub async fn renew_fingerprint(&self, source: &str, fingerprint: &str) -> Result<(), Error> {
         match self {
-            Ledger::Postgres { cluster, backend, plan } => {
-                plan.renew_fingerprint(link(cluster, backend), source, fingerprint).await
+            Ledger::Postgres { control, plan } => {
+                control.ask(async |link| plan.renew_fingerprint(link, source, fingerprint).await).await
             }
             Ledger::Files(folder) => folder.renew_fingerprint(source, fingerprint),
         }
@@ -78,8 +77,8 @@ impl Ledger {
         tiled: bool,
     ) -> Result<bool, Error> {
         match self {
-            Ledger::Postgres { cluster, backend, plan } => {
-                plan.append_splits(link(cluster, backend), source, from, new, to, tiled).await
+            Ledger::Postgres { control, plan } => {
+                control.ask(async |link| plan.append_splits(link, source, from, new, to, tiled).await).await
             }
             Ledger::Files(folder) => folder.append_splits(source, from, new, to, tiled),
         }
@@ -88,7 +87,7 @@ impl Ledger {
     /// All splits, by source and place.
     pub async fn splits(&self) -> Result<Vec<Split>, Error> {
         match self {
-            Ledger::Postgres { cluster, backend, plan } => plan.splits(link(cluster, backend)).await,
+            Ledger::Postgres { control, plan } => control.ask(async |link| plan.splits(link).await).await,
             Ledger::Files(folder) => Ok(folder.splits()),
         }
     }
@@ -96,12 +95,8 @@ impl Ledger {
     /// Marks the run of this table as finished if nothing is left, and answers how it stands.
     pub async fn finish(&self) -> Result<Standing, Error> {
         match self {
-            Ledger::Postgres { cluster, backend, plan } => plan.finish(link(cluster, backend)).await,
+            Ledger::Postgres { control, plan } => control.ask(async |link| plan.finish(link).await).await,
             Ledger::Files(folder) => folder.finish(),
         }
     }
-}
-
-fn link<'a>(cluster: &'a Cluster, backend: &'a Backend) -> Link<'a> {
-    Link { client: &cluster.control.client, backend }
 }

@@ -136,6 +136,7 @@ impl Bed {
             statements: &statements,
             gate: &self.gate,
             live: &etl::counters::Live::new(std::time::Instant::now(), 1),
+            pulse: &etl::copy::postgres::pulse::Pulse::default(),
             careful: false,
         };
         let mut chunks = 0;

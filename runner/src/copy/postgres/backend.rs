@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use super::failure::failure;
+use super::failure::{failure, failure_of};
 use crate::copy::error::Error;
 
 /// SQL for a point in time as text, the same whatever the session's settings are.
@@ -25,6 +25,8 @@ pub struct Backend {
     pub pid: i32,
     /// When the backend started: process ids are used again.
     pub backend_start: String,
+    /// Whether the server is a YugabyteDB.
+    pub yugabyte: bool,
 }
 
 impl Backend {
@@ -35,7 +37,7 @@ impl Backend {
             utc!("pg_postmaster_start_time()"),
             ", pg_backend_pid(), ",
             utc!("a.backend_start"),
-            " FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()"
+            ", version() LIKE '%-YB-%' FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()"
         );
         let failed = |error: &tokio_postgres::Error| failure("asking for the backend", address, error);
         let rows = client.query_typed(SQL, &[]).await.map_err(|error| failed(&error))?;
@@ -45,7 +47,8 @@ impl Backend {
         })?;
         let get = |column| row.try_get(column).map_err(|error| failed(&error));
         let pid = row.try_get(1).map_err(|error| failed(&error))?;
-        Ok(Backend { address: address.into(), server: get(0)?, pid, backend_start: get(2)? })
+        let yugabyte = row.try_get(3).map_err(|error| failed(&error))?;
+        Ok(Backend { address: address.into(), server: get(0)?, pid, backend_start: get(2)?, yugabyte })
     }
 }
 
@@ -67,7 +70,7 @@ impl std::fmt::Debug for Link<'_> {
 impl Link<'_> {
     /// What the driver's error means on this connection.
     pub(super) fn failure(&self, action: &'static str, error: &tokio_postgres::Error) -> Error {
-        failure(action, &self.backend.address, error)
+        failure_of(action, (&self.backend.address, self.backend.yugabyte), error)
     }
 
     /// A statement in one round trip.

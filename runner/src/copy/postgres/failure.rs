@@ -8,9 +8,18 @@ use crate::copy::error::{Error, ServerError};
 
 /// What the driver's error means. `action` is what was being done: `COPY`, `COMMIT`, `claim`, …
 pub(super) fn failure(action: &'static str, address: &str, error: &tokio_postgres::Error) -> Error {
+    failure_of(action, (address, false), error)
+}
+
+/// The same of a server of which it is known whether it is a YugabyteDB.
+pub(super) fn failure_of(
+    action: &'static str,
+    (address, is_yugabyte): (&str, bool),
+    error: &tokio_postgres::Error,
+) -> Error {
     let lost = |reason| Error::Lost { address: address.into(), action, reason };
     if let Some(db) = error.as_db_error() {
-        let server = server_error(action, db);
+        let server = server_error(action, db, is_yugabyte);
         return if ends_the_session(db) { lost(server.to_string()) } else { Error::Server(Box::new(server)) };
     }
     match error.to_string().as_str() {
@@ -53,7 +62,7 @@ fn with_io_reason(text: &str, error: &tokio_postgres::Error) -> String {
     io.map_or_else(|| text.to_owned(), |io| format!("{text}: {io}"))
 }
 
-fn server_error(action: &'static str, db: &DbError) -> ServerError {
+fn server_error(action: &'static str, db: &DbError, is_yugabyte: bool) -> ServerError {
     ServerError {
         action,
         state: db.code().code().to_owned(),
@@ -62,7 +71,32 @@ fn server_error(action: &'static str, db: &DbError) -> ServerError {
         column: db.column().map(str::to_owned).or_else(|| column_of_copy(db.where_()?)),
         table: db.table().map(str::to_owned),
         line: db.where_().and_then(line_of_copy),
+        says_try_again: is_yugabyte && says_try_again(db.message()),
     }
+}
+
+/// Words of YugabyteDB's messages after which trying again helps, in lower case.
+const TRY_AGAIN: [&str; 14] = [
+    "timed out",
+    "timeout",
+    "not the leader",
+    "leader not ready",
+    "leader does not have a valid lease",
+    "schema version mismatch",
+    "snapshot too old",
+    "memory limit",
+    "service unavailable",
+    "network error",
+    "restart read required",
+    "conflicts with higher priority transaction",
+    "expired or aborted by a conflict",
+    "catalog snapshot used for this transaction has been invalidated",
+];
+
+/// Whether a message is one of those. It is not kept: messages carry values.
+fn says_try_again(message: &str) -> bool {
+    let message = message.to_lowercase();
+    TRY_AGAIN.iter().any(|words| message.contains(words))
 }
 
 /// `COPY flights, line 7, column a: "x"` below any frames of PL/pgSQL. Servers translate the words, so the first
@@ -87,6 +121,13 @@ fn column_of_copy(context: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn yugabytedbs_words_for_try_again_are_known_in_any_case() {
+        assert!(says_try_again("Operation failed. Try again: Restart read required at: { read: … }"));
+        assert!(says_try_again("Query error: Schema version mismatch for table 0000"));
+        assert!(!says_try_again("cache lookup failed for type 0"));
+    }
 
     #[test]
     fn the_line_of_a_copy_is_found_below_frames_and_in_other_languages() {

@@ -174,10 +174,10 @@ impl Cluster {
                 return Ok((endpoint, None));
             }
             match Connection::open(&endpoint, &self.options, &self.tls, &self.name).await {
-                Ok(connection) if connection.server.standby => {
-                    failures.push(format!("{endpoint} is a standby"))
-                }
-                Ok(connection) => return Ok((endpoint, Some(connection))),
+                Ok(connection) => match connection.server.no_writes {
+                    Some(what) => failures.push(format!("{endpoint} is {what}")),
+                    None => return Ok((endpoint, Some(connection))),
+                },
                 Err(error) => failures.push(error.to_string()),
             }
         }
@@ -275,7 +275,7 @@ impl Cluster {
         }
         match Connection::open(endpoint, &self.options, &self.tls, &self.name).await {
             // A standby lags: it is no node, and it is no other cluster either for all we know.
-            Ok(connection) if connection.server.standby => Ok(()),
+            Ok(connection) if connection.server.no_writes.is_some() => Ok(()),
             Ok(connection) => self.check_marker(&connection, table, marker).await,
             Err(error) if is_node => Err(error),
             // A configured host that is down takes no rows.

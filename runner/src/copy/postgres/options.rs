@@ -36,6 +36,16 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// The sessions' `lock_timeout`.
     pub lock_timeout: Duration,
+    /// How long a node may give no sign of life before it is probed.
+    pub stall_timeout: Duration,
+    /// Longest time for a probe.
+    pub probe_timeout: Duration,
+    /// How long sent bytes may stay unacknowledged.
+    pub tcp_user_timeout: Duration,
+    /// How long a run waits while no node can be used.
+    pub give_up_after: Duration,
+    /// How often something that the server cannot do at the moment is tried again.
+    pub retries: u32,
     /// Schema of our own tables.
     pub schema: String,
     /// Whether `yb_servers()` is asked.
@@ -117,6 +127,11 @@ impl Options {
             server_options: look.get("options", "PGOPTIONS").map(String::from),
             connect_timeout: look.connect_timeout()?.unwrap_or(settings.connect_timeout.0),
             lock_timeout: settings.lock_timeout.0,
+            stall_timeout: settings.stall_timeout.0,
+            probe_timeout: settings.probe_timeout.0,
+            tcp_user_timeout: settings.tcp_user_timeout.0,
+            give_up_after: settings.give_up_after.0,
+            retries: settings.retries,
             schema: settings.schema.clone(),
             discover: settings.discover,
             user,

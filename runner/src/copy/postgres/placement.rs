@@ -1,32 +1,63 @@
-//! Which node the next stream goes to: the least loaded one, ties by order.
+//! Which node the next stream goes to: the least loaded one, ties by order. A node that failed is set aside, and
+//! comes back when a probe says so.
 //!
-//! Pure: nodes are numbers here. Must not know: connections.
+//! Pure: nodes are numbers here, the time is told. Must not know: connections.
 
-/// How many streams each node has.
+use std::time::{Duration, Instant};
+
+/// A node that was set aside is probed after this time, then after twice as long, and so on.
+const FIRST_PROBE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How many streams each node has, and which nodes are set aside.
 #[derive(Clone, Debug)]
 pub struct Placement {
     nodes: Vec<Load>,
+    /// Since when no node is left and no stream has one.
+    all_gone_since: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Load {
     streams: usize,
-    aside: bool,
+    aside: Option<Aside>,
+    /// It was set aside, is back, and has not got its share yet.
+    came_back: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Aside {
+    /// Probes that failed.
+    failed: u32,
+    /// When to probe; `None` while a probe is under way.
+    probe_at: Option<Instant>,
 }
 
 impl Placement {
     /// No stream on any of the nodes yet.
     pub fn new(nodes: usize) -> Placement {
-        Placement { nodes: vec![Load { streams: 0, aside: false }; nodes] }
+        Placement {
+            nodes: vec![Load { streams: 0, aside: None, came_back: false }; nodes],
+            all_gone_since: None,
+        }
     }
 
     /// Takes a place on the least loaded node; `None` when all are set aside (or there is none).
     pub fn choose(&mut self) -> Option<usize> {
-        let usable = self.nodes.iter_mut().enumerate().filter(|(_, load)| !load.aside);
+        let usable = self.nodes.iter_mut().enumerate().filter(|(_, load)| load.aside.is_none());
         // The first of equals: `min_by_key` keeps it.
         let (node, load) = usable.min_by_key(|(_, load)| load.streams)?;
         load.streams += 1;
+        let (streams, least) = (load.streams, self.least());
+        if least.is_some_and(|least| streams > least) {
+            self.nodes[node].came_back = false;
+        }
         Some(node)
+    }
+
+    /// The fewest streams of a node that can be used.
+    fn least(&self) -> Option<usize> {
+        self.nodes.iter().filter(|load| load.aside.is_none()).map(|load| load.streams).min()
     }
 
     /// Gives a place back.
@@ -37,18 +68,53 @@ impl Placement {
         }
     }
 
-    /// Lets no further stream go to the node; those that it has stay counted until released.
-    pub fn set_aside(&mut self, node: usize) {
-        if let Some(load) = self.nodes.get_mut(node) {
-            load.aside = true;
+    /// Lets no further stream go to the node; those that it has stay counted until released. True if that is news.
+    pub fn set_aside(&mut self, node: usize, now: Instant) -> bool {
+        let Some(load) = self.nodes.get_mut(node) else { return false };
+        let failed = load.aside.map_or(0, |aside| aside.failed + 1);
+        let pause = FIRST_PROBE.saturating_mul(1 << failed.min(16)).min(LONGEST_PAUSE);
+        let is_news = load.aside.is_none();
+        load.aside = Some(Aside { failed, probe_at: Some(now + pause) });
+        is_news
+    }
+
+    /// Whether the node is set aside.
+    pub fn is_aside(&self, node: usize) -> bool {
+        self.nodes.get(node).is_some_and(|load| load.aside.is_some())
+    }
+
+    /// The nodes that are to be probed now. Each has to be restored or set aside again afterwards.
+    pub fn due(&mut self, now: Instant) -> Vec<usize> {
+        let mut due = Vec::new();
+        for (node, load) in self.nodes.iter_mut().enumerate() {
+            if let Some(aside) = &mut load.aside
+                && aside.probe_at.take_if(|at| *at <= now).is_some()
+            {
+                due.push(node);
+            }
         }
+        due
     }
 
     /// Lets streams go to the node again.
     pub fn restore(&mut self, node: usize) {
         if let Some(load) = self.nodes.get_mut(node) {
-            load.aside = false;
+            load.came_back = load.aside.take().is_some();
         }
+        self.all_gone_since = None;
+    }
+
+    /// Whether a stream of this node should go to another one: it has two more than one that came back.
+    pub fn is_crowded(&self, node: usize) -> bool {
+        let Some(streams) = self.nodes.get(node).map(|load| load.streams) else { return false };
+        self.nodes.iter().any(|load| load.came_back && load.aside.is_none() && streams >= load.streams + 2)
+    }
+
+    /// For how long no node could be used and no stream had one.
+    pub fn all_gone_for(&mut self, now: Instant) -> Duration {
+        let gone = self.nodes.iter().all(|load| load.aside.is_some() && load.streams == 0);
+        self.all_gone_since = if gone { self.all_gone_since.or(Some(now)) } else { None };
+        self.all_gone_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
     /// Streams per node, in the nodes' order.
@@ -80,14 +146,67 @@ mod tests {
         (0..6).for_each(|_| assert!(placement.choose().is_some()));
         placement.release(1);
         assert_eq!(placement.choose(), Some(1));
-        placement.set_aside(0);
+        let now = Instant::now();
+        assert!(placement.set_aside(0, now) && !placement.set_aside(0, now));
         placement.release(0);
         assert_eq!(placement.choose(), Some(1));
         placement.restore(0);
         assert_eq!(placement.choose(), Some(0));
-        (0..3).for_each(|node| placement.set_aside(node));
+        (0..3).for_each(|node| assert!(placement.set_aside(node, now)));
         assert_eq!(placement.choose(), None);
         assert_eq!(Placement::new(0).choose(), None);
+    }
+
+    #[test]
+    fn a_node_set_aside_is_probed_with_growing_pauses_and_one_probe_at_a_time() {
+        let mut placement = Placement::new(2);
+        let mut now = Instant::now();
+        placement.set_aside(1, now);
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            let before = now;
+            while placement.due(now).is_empty() {
+                now += Duration::from_millis(100);
+            }
+            assert!(placement.due(now + LONGEST_PAUSE).is_empty(), "a probe is under way");
+            pauses.push((now - before).as_millis());
+            placement.set_aside(1, now);
+        }
+        assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+        placement.restore(1);
+        assert!(placement.due(now + LONGEST_PAUSE).is_empty() && !placement.is_aside(1));
+    }
+
+    #[test]
+    fn streams_move_to_a_node_that_is_back_until_all_have_as_many() {
+        let mut placement = Placement::new(3);
+        placement.set_aside(2, Instant::now());
+        (0..32).for_each(|_| assert!(placement.choose().is_some()));
+        assert_eq!(placed(&placement), [16, 16, 0]);
+        placement.restore(2);
+        while let Some(node) = (0..3).find(|node| placement.is_crowded(*node)) {
+            placement.release(node);
+            placement.choose().unwrap();
+        }
+        assert_eq!(placed(&placement), [11, 11, 10]);
+        // Streams that end are no reason to move.
+        (0..8).for_each(|_| placement.release(2));
+        assert!(!(0..3).any(|node| placement.is_crowded(node)));
+    }
+
+    #[test]
+    fn nodes_are_all_gone_once_none_is_left_and_no_stream_has_one() {
+        let mut placement = Placement::new(2);
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        assert_eq!(placement.choose(), Some(0));
+        placement.set_aside(0, start);
+        placement.set_aside(1, start);
+        assert_eq!(placement.all_gone_for(start + second), Duration::ZERO);
+        placement.release(0);
+        assert_eq!(placement.all_gone_for(start + 2 * second), Duration::ZERO);
+        assert_eq!(placement.all_gone_for(start + 5 * second), 3 * second);
+        placement.restore(1);
+        assert_eq!(placement.all_gone_for(start + 9 * second), Duration::ZERO);
     }
 
     proptest! {
@@ -108,10 +227,10 @@ mod tests {
                 let before = placed(&placement);
                 match what {
                     0 if before[node] > 0 => placement.release(node),
-                    1 if node > 0 => placement.set_aside(node),
+                    1 if node > 0 => drop(placement.set_aside(node, Instant::now())),
                     2 => placement.restore(node),
                     _ => {
-                        let aside: Vec<bool> = placement.nodes.iter().map(|load| load.aside).collect();
+                        let aside: Vec<bool> = (0..4).map(|node| placement.is_aside(node)).collect();
                         let chosen = placement.choose().unwrap();
                         prop_assert!(!aside[chosen]);
                         let least = (0..4).filter(|n| !aside[*n]).map(|n| before[n]).min().unwrap();

@@ -26,10 +26,6 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// How long sent bytes may stay unacknowledged. Linux counts a full receive window too, so this is also how long
-/// a server may be too busy to read (or wait for a lock) in the middle of a COPY: generous on purpose.
-const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(300);
-
 /// The oldest server version that we speak to (YugabyteDB 2 is an 11.2).
 const MIN_VERSION: u32 = 110_000;
 
@@ -77,8 +73,8 @@ pub struct Server {
     pub version: u32,
     /// Whether this is a YugabyteDB.
     pub yugabyte: bool,
-    /// Whether this is a standby, which takes no writes.
-    pub standby: bool,
+    /// Why it takes no writes, if it takes none: what it is.
+    pub no_writes: Option<&'static str>,
     /// When the server started, as text in UTC: another start is another life of the server.
     pub started: String,
     /// The server's own address, as it sees it; none over a Unix socket.
@@ -118,7 +114,7 @@ impl Connection {
                 let reason = format!(
                     "no usable session within {limit:?} (connect_timeout): is the address right, is the server overloaded, does a firewall drop packets?"
                 );
-                Err(Error::Connect { address: endpoint.to_string(), reason })
+                Err(Error::Connect { address: endpoint.to_string(), reason, state: None })
             }
         }
     }
@@ -148,7 +144,8 @@ impl Connection {
             )));
         };
         let (server, pid) = (self.server.started.clone(), self.server.backend_pid);
-        Ok(Backend { address: self.address.clone(), server, pid, backend_start })
+        let yugabyte = self.server.yugabyte;
+        Ok(Backend { address: self.address.clone(), server, pid, backend_start, yugabyte })
     }
 
     /// Refuses a server on which rows and ledger would not be committed together.
@@ -187,6 +184,7 @@ async fn open(endpoint: &Endpoint, options: &Options, tls: &Tls, name: &str) -> 
     let (client, connection) = config.connect(connector).await.map_err(|error| Error::Connect {
         address: address.clone(),
         reason: reason::of(&error, endpoint, options),
+        state: state_of(&error),
     })?;
     let lost = Lost::default();
     tokio::spawn(drive(connection, lost.clone()));
@@ -197,11 +195,18 @@ async fn open(endpoint: &Endpoint, options: &Options, tls: &Tls, name: &str) -> 
             }
             None => reason::of(&error, endpoint, options),
         };
-        Error::Connect { address: address.clone(), reason }
+        Error::Connect { address: address.clone(), reason, state: state_of(&error) }
     })?;
-    let server =
-        server(&facts(&answer)).map_err(|reason| Error::Connect { address: address.clone(), reason })?;
+    let server = server(&facts(&answer)).map_err(|reason| Error::Connect {
+        address: address.clone(),
+        reason,
+        state: None,
+    })?;
     Ok(Connection { client, address, server, lost })
+}
+
+fn state_of(error: &tokio_postgres::Error) -> Option<String> {
+    error.code().map(|state| state.code().to_owned())
 }
 
 fn config(endpoint: &Endpoint, options: &Options, tls: &Tls, name: &str) -> tokio_postgres::Config {
@@ -218,7 +223,7 @@ fn config(endpoint: &Endpoint, options: &Options, tls: &Tls, name: &str) -> toki
         .keepalives_idle(KEEPALIVE_IDLE)
         .keepalives_interval(KEEPALIVE_INTERVAL)
         .keepalives_retries(KEEPALIVE_RETRIES)
-        .tcp_user_timeout(UNACKNOWLEDGED_LIMIT)
+        .tcp_user_timeout(options.tcp_user_timeout)
         .ssl_mode(tls.driver_mode());
     if endpoint.is_socket() {
         config.ssl_mode(tokio_postgres::config::SslMode::Disable);
@@ -263,7 +268,8 @@ fn statements(options: &Options) -> String {
     let (started, backend_started) = (utc!("pg_postmaster_start_time()"), utc!("a.backend_start"));
     format!(
         "SELECT {}; \
-         SELECT current_setting('server_version_num'), version(), pg_is_in_recovery(), \
+         SELECT current_setting('server_version_num'), version(), \
+         CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE current_setting('transaction_read_only') END, \
          {started}, host(inet_server_addr()), pg_backend_pid(), \
          (SELECT {backend_started} FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()), \
          current_setting('{COPY_IN_ONE_PIECE}', true), \
@@ -284,7 +290,7 @@ fn facts(answer: &[SimpleQueryMessage]) -> [Option<&str>; FACTS] {
 
 /// Reads the facts, in the order of [`statements`].
 fn server(facts: &[Option<&str>; FACTS]) -> Result<Server, String> {
-    let [version, release, standby, started, address, backend_pid, backend_started, pieces, writes, upsert] =
+    let [version, release, writable, started, address, backend_pid, backend_started, pieces, writes, upsert] =
         *facts;
     let odd = || "the server's answer to our first question makes no sense".to_string();
     let version: u32 = version.and_then(|text| text.parse().ok()).ok_or_else(odd)?;
@@ -306,7 +312,11 @@ fn server(facts: &[Option<&str>; FACTS]) -> Result<Server, String> {
     Ok(Server {
         version,
         yugabyte,
-        standby: standby.ok_or_else(odd)? == "t",
+        no_writes: match writable.ok_or_else(odd)? {
+            "off" => None,
+            "standby" => Some("a standby"),
+            _ => Some("read only (default_transaction_read_only)"),
+        },
         started: started.ok_or_else(odd)?.into(),
         address: address.map(String::from),
         backend_pid: backend_pid.and_then(|text| text.parse().ok()).ok_or_else(odd)?,
@@ -325,7 +335,7 @@ mod tests {
         [
             Some("110002"),
             release,
-            Some("f"),
+            Some("off"),
             started,
             None,
             Some("7"),
@@ -339,7 +349,7 @@ mod tests {
     #[test]
     fn a_yugabytedb_is_known_by_its_version_and_usable_when_it_commits_rows_with_the_ledger() {
         let found = server(&yugabyte(Some("0"), "off")).unwrap();
-        assert!(found.yugabyte && !found.standby && found.breaks_exactly_once.is_empty());
+        assert!(found.yugabyte && found.no_writes.is_none() && found.breaks_exactly_once.is_empty());
         let writes = server(&yugabyte(Some("0"), "on")).unwrap();
         assert!(writes.breaks_exactly_once[0].starts_with("yb_disable_transactional_writes is on"));
         let pieces = server(&yugabyte(None, "off")).unwrap();

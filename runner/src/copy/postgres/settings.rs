@@ -30,6 +30,21 @@ pub struct Settings {
     /// Longest wait for a lock of the target, e.g. for a table that somebody locked, 1 ms to 24 h. The default is
     /// longer than ordinary maintenance holds one, and short enough that a forgotten transaction is noticed.
     pub lock_timeout: Span,
+    /// How long a node may give no sign of life while it is waited for, 1 s to 24 h: then it is probed by a new
+    /// connection. A statement may take longer, as long as the node answers probes.
+    pub stall_timeout: Span,
+    /// Longest time for such a probe, 100 ms to 1 h. After three that fail the node is set aside, and its streams go
+    /// to the others.
+    pub probe_timeout: Span,
+    /// How long bytes that were sent may stay unacknowledged before the operating system gives a connection up, 1 s
+    /// to 24 h. A server that is too busy to read counts too.
+    pub tcp_user_timeout: Span,
+    /// How long a run waits while no node can be used, 1 s to 24 h. Then it stops; the same command continues.
+    pub give_up_after: Span,
+    /// How often something is tried again that the server cannot do at the moment (conflicts of transactions, locks, a
+    /// full disk, too many connections), with waits that grow to ten seconds, 0 to 1,000.
+    #[schemars(range(min = 0, max = 1000))]
+    pub retries: u32,
     /// Schema of the tables that `etl` keeps in the target database: ledger and rejects. Made if it is missing.
     pub schema: String,
     /// Spread the streams over all nodes that `yb_servers()` lists, where that function exists. `false` uses the
@@ -43,6 +58,11 @@ impl Default for Settings {
             url: Url::default(),
             connect_timeout: Span(Duration::from_secs(10)),
             lock_timeout: Span(Duration::from_secs(60)),
+            stall_timeout: Span(Duration::from_secs(10)),
+            probe_timeout: Span(Duration::from_secs(3)),
+            tcp_user_timeout: Span(Duration::from_secs(300)),
+            give_up_after: Span(Duration::from_secs(300)),
+            retries: 10,
             schema: "etl".into(),
             discover: true,
         }
@@ -68,13 +88,26 @@ impl Settings {
 
     /// Checks what needs no server.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let limits = [("connect_timeout", self.connect_timeout), ("lock_timeout", self.lock_timeout)];
-        for (name, span) in limits {
-            if span.0 < Duration::from_millis(1) || span.0 > Duration::from_secs(24 * 3600) {
+        let (ms, s) = (Duration::from_millis, Duration::from_secs);
+        let limits = [
+            ("connect_timeout", self.connect_timeout, ms(1), s(24 * 3600)),
+            ("lock_timeout", self.lock_timeout, ms(1), s(24 * 3600)),
+            ("stall_timeout", self.stall_timeout, s(1), s(24 * 3600)),
+            ("probe_timeout", self.probe_timeout, ms(100), s(3600)),
+            ("tcp_user_timeout", self.tcp_user_timeout, s(1), s(24 * 3600)),
+            ("give_up_after", self.give_up_after, s(1), s(24 * 3600)),
+        ];
+        for (name, span, least, most) in limits {
+            if span.0 < least || span.0 > most {
                 return Err(Error::Settings(format!(
-                    "{name} is {span}: write at least 1 ms and at most 24 h"
+                    "{name} is {span}: write at least {} and at most {}",
+                    Span(least),
+                    Span(most)
                 )));
             }
+        }
+        if self.retries > 1000 {
+            return Err(Error::Settings(format!("retries is {}: write at most 1000", self.retries)));
         }
         if !identifier::is_name(&self.schema) {
             return Err(Error::Settings("schema is not a name: write 1 to 63 bytes".into()));

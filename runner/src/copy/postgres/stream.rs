@@ -13,6 +13,7 @@ use super::chunk::{self, End, Place, Queued, Refusal, Sink, Step, queued};
 use super::failure::ends_unknown;
 use super::identifier::literal;
 use super::ledger::Statements;
+use super::pulse::Pulse;
 use crate::copy::error::{Error, RefusedRow};
 use crate::copy::gate::{Admitted, Gate};
 use crate::copy::message::{ChunkEnd, LineMap, Message};
@@ -36,6 +37,8 @@ pub struct Stream<'a> {
     pub gate: &'a Gate,
     /// Told of the first byte of a COPY.
     pub live: &'a Live,
+    /// Told when the server is waited for.
+    pub pulse: &'a Pulse,
     /// A refusal is to be expected: nothing is sent behind a chunk that is not answered, which would cost the
     /// connection.
     pub careful: bool,
@@ -253,7 +256,9 @@ impl<'s> Load<'s> {
         open.bytes += rows.len() as u64;
         self.stream.live.first_copy();
         let sending = Instant::now();
+        self.stream.pulse.waits();
         let sent = open.sink.send(rows).await;
+        self.stream.pulse.moved();
         self.waited.send += sending.elapsed();
         sent.map_err(|error| self.stream.link.failure(Step::Copy.action(), &error))
     }
@@ -267,11 +272,13 @@ impl<'s> Load<'s> {
         }
         let mut opening = queued(chunk::open(link, statements, self.place.clone())).await;
         let waiting = Instant::now();
+        stream.pulse.waits();
         if let Some(closing) = &mut self.closing {
             join!(&mut closing.answer, &mut opening);
         } else {
             (&mut opening).await;
         }
+        stream.pulse.moved();
         self.waited.answers += waiting.elapsed();
         self.opening_failed = true;
         // The chunk before comes first: if it failed, this one was bound to.
@@ -309,6 +316,7 @@ impl<'s> Load<'s> {
         let last = End { to: end.end.clone(), counts: end.counts, rejects: end.rejects, done: end.done };
         let answer =
             queued(chunk::close(stream.link, stream.statements, self.place.clone(), sink, last)).await;
+        stream.pulse.waits();
         self.place.from = end.end;
         self.closing = Some(Closing { answer, admitted, place, lines: end.lines, committed, done: end.done });
         Ok(())
@@ -319,7 +327,9 @@ impl<'s> Load<'s> {
         let Some(mut closing) = self.closing.take() else { return Ok(()) };
         let stream = self.stream;
         let waiting = Instant::now();
+        stream.pulse.waits();
         (&mut closing.answer).await;
+        stream.pulse.moved();
         self.waited.answers += waiting.elapsed();
         match std::pin::Pin::new(&mut closing.answer).take_output() {
             Some(Ok(())) => {}

@@ -24,10 +24,11 @@ use super::key;
 use super::nodes::{Turn, candidates};
 use super::page::Page;
 use super::page_size::PageSize;
-use super::retry::{Failure, Patience};
+use super::retry::{ATTEMPTS, Failure};
 use super::statement::Statement;
 use super::table::{Selection, Table};
 use super::walk::{Step, Walk};
+use crate::patience::Patience;
 use crate::position::Position;
 
 /// Pages as they come; the fetching ends when this is dropped.
@@ -264,7 +265,7 @@ impl Fetch {
                 tracing::info!(table, start = step.start, end = step.end, %reason, "reading less at once");
             }
             Failure::Again(reason) => {
-                let Some(wait) = self.patience.wait() else {
+                let Some(wait) = self.patience.wait_of(ATTEMPTS) else {
                     return Err(Error::GaveUp { table: table.into(), token: step.start, reason });
                 };
                 tracing::warn!(table, start = step.start, %reason, wait_ms = wait.as_millis() as u64, "reading again");

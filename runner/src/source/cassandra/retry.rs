@@ -1,7 +1,5 @@
 //! What is done about a request that failed, and how long it is tried again. Must not know what was asked for.
 
-use std::time::Duration;
-
 use scylla::errors::{DbError, ExecutionError, PrepareError, RequestAttemptError};
 
 use super::Error;
@@ -81,55 +79,11 @@ fn is_too_much(words: &str) -> bool {
 }
 
 /// How often a request is tried again before it is given up: over a minute, if each attempt fails at once.
-const ATTEMPTS: u32 = 12;
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
-/// Attempts without a page between them.
-#[derive(Debug, Default)]
-pub(super) struct Patience {
-    failed: u32,
-}
-
-impl Patience {
-    /// How long to wait before the next attempt; `None` to give up.
-    pub(super) fn wait(&mut self) -> Option<Duration> {
-        if self.failed >= ATTEMPTS {
-            return None;
-        }
-        let wait = FIRST_WAIT.saturating_mul(1 << self.failed.min(16)).min(LONGEST_WAIT);
-        self.failed += 1;
-        // Readers that failed together do not come back together.
-        Some(wait / 2 + wait.mul_f64(jitter() / 2.0))
-    }
-
-    /// A page came.
-    pub(super) fn reset(&mut self) {
-        self.failed = 0;
-    }
-}
-
-/// Between 0 and 1, from the system's randomness.
-fn jitter() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    f64::from(RandomState::new().hash_one(0u8) as u32) / f64::from(u32::MAX)
-}
+pub(super) const ATTEMPTS: u32 = 12;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn waits_grow_and_end() {
-        let mut patience = Patience::default();
-        let waits: Vec<Duration> = std::iter::from_fn(|| patience.wait()).collect();
-        assert_eq!(waits.len(), ATTEMPTS as usize);
-        assert!(waits[0] >= FIRST_WAIT / 2 && waits[0] <= FIRST_WAIT);
-        assert!(waits[11] >= LONGEST_WAIT / 2 && waits[11] <= LONGEST_WAIT);
-        assert!(waits.iter().sum::<Duration>() > Duration::from_secs(30));
-        patience.reset();
-        assert!(patience.wait().is_some());
-    }
 
     const READ_FAILURE: DbError = DbError::ReadFailure {
         consistency: scylla::statement::Consistency::One,

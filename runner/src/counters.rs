@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use crate::reject::Tally;
@@ -96,7 +96,7 @@ pub struct Live {
     spent_ns: [AtomicU64; Work::ALL.len()],
     counts: Mutex<Counts>,
     rejects: Mutex<Tally>,
-    nodes: Vec<NodeLive>,
+    nodes: RwLock<Vec<Arc<NodeLive>>>,
     chunks: AtomicU64,
     source_bytes: AtomicU64,
     copy_bytes: AtomicU64,
@@ -109,6 +109,7 @@ pub struct Live {
 /// One node's part.
 #[derive(Debug, Default)]
 struct NodeLive {
+    address: String,
     rows: AtomicU64,
     streams: AtomicU64,
     most_streams: AtomicU64,
@@ -153,8 +154,10 @@ pub struct Snapshot {
 }
 
 /// A node's part at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeSnapshot {
+    /// Host and port, or a folder.
+    pub address: String,
     /// Rows committed through it.
     pub rows: u64,
     /// Streams on it now.
@@ -164,8 +167,13 @@ pub struct NodeSnapshot {
 }
 
 impl NodeLive {
+    fn at(address: String) -> Arc<NodeLive> {
+        Arc::new(NodeLive { address, ..NodeLive::default() })
+    }
+
     fn snapshot(&self) -> NodeSnapshot {
         NodeSnapshot {
+            address: self.address.clone(),
             rows: self.rows.load(Relaxed),
             streams: self.streams.load(Relaxed),
             most_streams: self.most_streams.load(Relaxed),
@@ -174,14 +182,14 @@ impl NodeLive {
 }
 
 impl Live {
-    /// Counters of a run that began at `started` on `nodes` nodes.
-    pub fn new(started: Instant, nodes: usize) -> Live {
+    /// Counters of a run that began at `started`, on nodes at these addresses.
+    pub fn new(started: Instant, addresses: Vec<String>) -> Live {
         Live {
             started,
             spent_ns: Default::default(),
             counts: Mutex::default(),
             rejects: Mutex::default(),
-            nodes: (0..nodes).map(|_| NodeLive::default()).collect(),
+            nodes: RwLock::new(addresses.into_iter().map(NodeLive::at).collect()),
             chunks: AtomicU64::new(0),
             source_bytes: AtomicU64::new(0),
             copy_bytes: AtomicU64::new(0),
@@ -209,9 +217,18 @@ impl Live {
         self.gives_up_ms.store(u64::try_from(at).unwrap_or(u64::MAX), Relaxed);
     }
 
+    /// One more node, behind the others.
+    pub fn add_node(&self, address: String) {
+        self.nodes.write().unwrap_or_else(PoisonError::into_inner).push(NodeLive::at(address));
+    }
+
+    fn nodes(&self) -> RwLockReadGuard<'_, Vec<Arc<NodeLive>>> {
+        self.nodes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A stream was opened on a node (+1) or closed (-1).
     pub fn stream(&self, node: usize, opened: bool) {
-        let node = &self.nodes[node];
+        let node = &self.nodes()[node];
         if opened {
             let now = node.streams.fetch_add(1, Relaxed) + 1;
             node.most_streams.fetch_max(now, Relaxed);
@@ -226,7 +243,7 @@ impl Live {
             self.rejects.lock().unwrap_or_else(PoisonError::into_inner).merge(rejects);
         }
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner) += chunk.counts;
-        self.nodes[node].rows.fetch_add(chunk.counts.written, Relaxed);
+        self.nodes()[node].rows.fetch_add(chunk.counts.written, Relaxed);
         self.chunks.fetch_add(1, Relaxed);
         self.source_bytes.fetch_add(chunk.source_bytes, Relaxed);
         self.copy_bytes.fetch_add(chunk.copy_bytes, Relaxed);
@@ -251,7 +268,7 @@ impl Live {
             asides: *self.asides.lock().unwrap_or_else(PoisonError::into_inner),
             first_copy: (first_copy_us > 0).then(|| Duration::from_micros(first_copy_us)),
             spent: std::array::from_fn(|i| Duration::from_nanos(self.spent_ns[i].load(Relaxed))),
-            nodes: self.nodes.iter().map(NodeLive::snapshot).collect(),
+            nodes: self.nodes().iter().map(|node| node.snapshot()).collect(),
             gives_up_in: (gives_up_ms > 0)
                 .then(|| Duration::from_millis(gives_up_ms).saturating_sub(self.started.elapsed())),
         }
@@ -271,7 +288,7 @@ mod tests {
 
     #[test]
     fn only_the_first_copy_is_remembered() {
-        let live = Live::new(Instant::now(), 1);
+        let live = Live::new(Instant::now(), vec!["a:1".into()]);
         assert_eq!(live.snapshot().first_copy, None);
         live.first_copy();
         let first = live.snapshot().first_copy;
@@ -282,7 +299,8 @@ mod tests {
 
     #[test]
     fn a_committed_chunk_counts_for_its_node_and_the_run() {
-        let live = Live::new(Instant::now(), 2);
+        let live = Live::new(Instant::now(), vec!["a:1".into()]);
+        live.add_node("b:1".into());
         live.stream(1, true);
         let counts = Counts { read: 3, loaded: 3, written: 5, ..Counts::default() };
         let asides = Asides { blank_lines: 1, ..Asides::default() };
@@ -292,7 +310,8 @@ mod tests {
             (now.counts, now.chunks, now.source_bytes, now.copy_bytes, now.asides.blank_lines),
             (counts, 1, 7, 8, 1)
         );
-        let node = NodeSnapshot { rows: 5, streams: 1, most_streams: 1 };
-        assert_eq!(now.nodes, [NodeSnapshot::default(), node]);
+        let first = NodeSnapshot { address: "a:1".into(), ..NodeSnapshot::default() };
+        let second = NodeSnapshot { address: "b:1".into(), rows: 5, streams: 1, most_streams: 1 };
+        assert_eq!(now.nodes, [first, second]);
     }
 }

@@ -31,6 +31,7 @@ use crate::usage::Usage;
 const ALIVE_EVERY: Duration = Duration::from_secs(8);
 
 const LOOK_AT_NODES_EVERY: Duration = Duration::from_millis(200);
+const LOOK_FOR_NODES_EVERY: Duration = Duration::from_secs(3);
 
 /// What is to be loaded where.
 #[derive(Debug)]
@@ -84,8 +85,7 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
     let before = started.iter().all(|started| matches!(started, Started::Finished(_)));
     let files: Vec<Adopted> = files.into_iter().flatten().collect();
     let nothing_left = files.iter().all(Adopted::is_done);
-    let addresses = target.addresses();
-    let live = Arc::new(Live::new(options.begun, addresses.len()));
+    let live = Arc::new(Live::new(options.begun, target.addresses()));
     let shared = Arc::new(Shared {
         target,
         paths: jobs.iter().map(|job| Arc::clone(&job.path)).collect(),
@@ -94,8 +94,7 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
         live: Arc::clone(&live),
         stop: Arc::clone(&options.stop),
     });
-    let progress =
-        Progress::start(options.progress, Arc::clone(&live), addresses.clone(), total_bytes(&files));
+    let progress = Progress::start(options.progress, Arc::clone(&live), total_bytes(&files));
     let result = if nothing_left { Ok(()) } else { load_files(&shared, &ledgers, files, streams).await };
     drop(progress);
     let (standings, result) = match finish(&shared, &ledgers).await {
@@ -104,7 +103,7 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
         Err(error) => (Vec::new(), result.and(Err(error))),
     };
     let ending = ending(&shared, &result, &standings, before && nothing_left);
-    let mut report = Report::new(&name, ending, &live.snapshot(), &addresses, live.rejects().groups());
+    let mut report = Report::new(&name, ending, &live.snapshot(), live.rejects().groups());
     report.streams = streams as u64;
     let used = Usage::now();
     (report.cpu_seconds, report.peak_memory_bytes) = (used.cpu_seconds, used.peak_memory_bytes);
@@ -152,6 +151,7 @@ async fn load_files(
     let mut beside = JoinSet::new();
     beside.spawn(say_alive(Arc::clone(shared)));
     beside.spawn(probe_nodes(Arc::clone(shared)));
+    beside.spawn(find_nodes(Arc::clone(shared)));
     let mut running = JoinSet::new();
     for number in 0..streams.min(usize::try_from(most_splits).unwrap_or(usize::MAX)) {
         running.spawn(stream::run(Arc::clone(shared), number));
@@ -199,6 +199,22 @@ async fn say_alive(shared: Arc<Shared>) {
     }
 }
 
+/// Looks for nodes that the cluster has by now.
+async fn find_nodes(shared: Arc<Shared>) {
+    let Target::Postgres(database) = &shared.target else { return };
+    loop {
+        tokio::time::sleep(LOOK_FOR_NODES_EVERY).await;
+        // What cannot be asked now is asked next time.
+        let known = database.nodes();
+        let found = timeout(LOOK_FOR_NODES_EVERY, database.control.new_nodes(&known)).await;
+        for node in found.ok().and_then(Result::ok).unwrap_or_default() {
+            tracing::info!(node = node.name(), "a new node");
+            shared.live.add_node(node.address());
+            database.add_node(node);
+        }
+    }
+}
+
 /// Probes the nodes that were set aside, and lets streams go to those that are back.
 async fn probe_nodes(shared: Arc<Shared>) {
     let mut probes = JoinSet::new();
@@ -215,9 +231,9 @@ async fn probe_nodes(shared: Arc<Shared>) {
 
 async fn probe_node(shared: Arc<Shared>, node: usize) {
     let Target::Postgres(database) = &shared.target else { return };
-    match database.cluster.probe(&database.nodes[node], 1).await {
+    match database.cluster.probe(&database.node(node), 1).await {
         Ok(()) => {
-            tracing::info!(node = database.nodes[node].name(), "node is back");
+            tracing::info!(node = database.node(node).name(), "node is back");
             database.placement().restore(node);
         }
         Err(error) => set_aside(database, node, &error),

@@ -47,11 +47,11 @@ pub struct Progress {
 
 impl Progress {
     /// Starts to show `live`. `total_bytes` is the size of the whole source, where it is known.
-    pub fn start(mode: Mode, live: Arc<Live>, nodes: Vec<String>, total_bytes: Option<u64>) -> Progress {
+    pub fn start(mode: Mode, live: Arc<Live>, total_bytes: Option<u64>) -> Progress {
         let (stop, stopped) = mpsc::channel();
         let thread = match mode {
             Mode::Quiet => None,
-            Mode::Bars => Some(std::thread::spawn(move || draw(&live, &nodes, total_bytes, &stopped))),
+            Mode::Bars => Some(std::thread::spawn(move || draw(&live, total_bytes, &stopped))),
             Mode::Lines => Some(std::thread::spawn(move || print(&live, total_bytes, &stopped))),
         };
         Progress { stop: Some(stop), thread }
@@ -72,28 +72,24 @@ fn goes_on(stopped: &mpsc::Receiver<()>, pause: Duration) -> bool {
     stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout)
 }
 
-fn draw(live: &Live, nodes: &[String], total_bytes: Option<u64>, stopped: &mpsc::Receiver<()>) {
+fn draw(live: &Live, total_bytes: Option<u64>, stopped: &mpsc::Receiver<()>) {
     let screen = MultiProgress::new();
     let template = if total_bytes.is_some() { "{bar:30} {percent:>3}%  {msg}" } else { "{spinner} {msg}" };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = screen.add(ProgressBar::new(total_bytes.unwrap_or(0)).with_style(style));
     let plain = ProgressStyle::with_template("  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-    let lines: Vec<ProgressBar> =
-        nodes.iter().map(|_| screen.add(ProgressBar::new(0).with_style(plain.clone()))).collect();
-    let mut speed = Speed::new(nodes.len());
+    let mut lines: Vec<ProgressBar> = Vec::new();
+    let mut speed = Speed::default();
     loop {
         let now = live.snapshot();
         speed.update(&now);
         bar.set_position(now.source_bytes);
         bar.set_message(speed.line(&now, total_bytes));
-        for (node, line) in lines.iter().enumerate() {
-            let NodeSnapshot { rows, streams, .. } = now.nodes[node];
-            let rate = HumanCount(speed.nodes[node].round() as u64);
-            line.set_message(format!(
-                "{}: {} rows, {rate} rows/s, {streams} streams",
-                nodes[node],
-                HumanCount(rows)
-            ));
+        lines.resize_with(now.nodes.len(), || screen.add(ProgressBar::new(0).with_style(plain.clone())));
+        for ((node, rate), line) in now.nodes.iter().zip(&speed.nodes).zip(&lines) {
+            let NodeSnapshot { address, rows, streams, .. } = node;
+            let (rows, rate) = (HumanCount(*rows), HumanCount(rate.round() as u64));
+            line.set_message(format!("{address}: {rows} rows, {rate} rows/s, {streams} streams"));
         }
         if !goes_on(stopped, BARS_EVERY) {
             break;
@@ -106,7 +102,7 @@ fn draw(live: &Live, nodes: &[String], total_bytes: Option<u64>, stopped: &mpsc:
 }
 
 fn print(live: &Live, total_bytes: Option<u64>, stopped: &mpsc::Receiver<()>) {
-    let mut speed = Speed::new(live.snapshot().nodes.len());
+    let mut speed = Speed::default();
     while goes_on(stopped, LINES_EVERY) {
         let now = live.snapshot();
         speed.update(&now);
@@ -116,7 +112,7 @@ fn print(live: &Live, total_bytes: Option<u64>, stopped: &mpsc::Receiver<()>) {
 }
 
 /// Rates over the last seconds, smoothed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Speed {
     last: Option<(Instant, Snapshot)>,
     rows: f64,
@@ -125,10 +121,6 @@ struct Speed {
 }
 
 impl Speed {
-    fn new(nodes: usize) -> Speed {
-        Speed { last: None, rows: 0.0, bytes: 0.0, nodes: vec![0.0; nodes] }
-    }
-
     fn update(&mut self, now: &Snapshot) {
         let at = Instant::now();
         if let Some((then, last)) = &self.last {
@@ -140,8 +132,11 @@ impl Speed {
             };
             self.rows = blend(self.rows, last.counts.read, now.counts.read);
             self.bytes = blend(self.bytes, last.source_bytes, now.source_bytes);
+            self.nodes.resize(now.nodes.len(), 0.0);
             for (node, rate) in self.nodes.iter_mut().enumerate() {
-                *rate = blend(*rate, last.nodes[node].rows, now.nodes[node].rows);
+                // One that was not there before had no rows.
+                let before = last.nodes.get(node).map_or(0, |node| node.rows);
+                *rate = blend(*rate, before, now.nodes[node].rows);
             }
         }
         self.last = Some((at, now.clone()));
@@ -182,7 +177,7 @@ mod tests {
         Snapshot {
             counts,
             source_bytes,
-            nodes: vec![NodeSnapshot { rows: read, streams: 1, most_streams: 1 }],
+            nodes: vec![NodeSnapshot { address: "a:1".into(), rows: read, streams: 1, most_streams: 1 }],
             ..Snapshot::default()
         }
     }
@@ -201,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_never_negative_and_dies_down_when_nothing_moves() {
-        let mut speed = Speed::new(1);
+        let mut speed = Speed::default();
         speed.update(&snapshot(100, 100));
         std::thread::sleep(Duration::from_millis(5));
         speed.update(&snapshot(200, 200));
@@ -214,8 +209,8 @@ mod tests {
 
     #[test]
     fn dropping_it_ends_its_thread() {
-        let live = Arc::new(Live::new(Instant::now(), 1));
-        let progress = Progress::start(Mode::Lines, Arc::clone(&live), vec!["n1".into()], None);
+        let live = Arc::new(Live::new(Instant::now(), vec!["a:1".into()]));
+        let progress = Progress::start(Mode::Lines, Arc::clone(&live), None);
         drop(progress);
         assert_eq!(Arc::strong_count(&live), 1);
     }

@@ -143,16 +143,9 @@ impl From<Group> for Reason {
 }
 
 impl Report {
-    /// This run's numbers from its counters; the caller adds tables and nodes' addresses.
-    pub fn new(
-        name: &str,
-        ending: Ending,
-        now: &Snapshot,
-        addresses: &[String],
-        rejects: Vec<Group>,
-    ) -> Report {
+    /// This run's numbers from its counters; the caller adds the tables.
+    pub fn new(name: &str, ending: Ending, now: &Snapshot, rejects: Vec<Group>) -> Report {
         let seconds = now.elapsed.as_secs_f64();
-        let nodes = addresses.iter().zip(&now.nodes);
         Report {
             etl: env!("CARGO_PKG_VERSION"),
             name: name.into(),
@@ -174,9 +167,11 @@ impl Report {
                 .map(|w| (w.name(), now.spent[*w as usize].as_secs_f64()))
                 .collect(),
             streams: 0,
-            nodes: nodes
-                .map(|(address, node)| Node {
-                    address: address.clone(),
+            nodes: now
+                .nodes
+                .iter()
+                .map(|node| Node {
+                    address: node.address.clone(),
                     streams: node.most_streams,
                     rows: node.rows,
                 })
@@ -304,8 +299,8 @@ mod tests {
     use crate::counters::NodeSnapshot;
     use std::time::Duration;
 
-    fn node(rows: u64, most_streams: u64) -> NodeSnapshot {
-        NodeSnapshot { rows, streams: 0, most_streams }
+    fn node(address: &str, rows: u64, most_streams: u64) -> NodeSnapshot {
+        NodeSnapshot { address: address.into(), rows, streams: 0, most_streams }
     }
 
     fn report() -> Report {
@@ -317,12 +312,12 @@ mod tests {
             source_bytes: 4096,
             copy_bytes: 2048,
             spent: [Duration::from_secs(1); 4],
-            nodes: vec![node(750, 2), node(250, 1)],
+            nodes: vec![node("a:1", 750, 2), node("b:1", 250, 1)],
             ..Snapshot::default()
         };
         let group =
             Group { stage: crate::reject::Stage::Read, code: "ragged", reason: "3 cells".into(), rows: 6 };
-        Report::new("flights", Ending::Done, &now, &["a:1".into(), "b:1".into()], vec![group])
+        Report::new("flights", Ending::Done, &now, vec![group])
     }
 
     #[test]

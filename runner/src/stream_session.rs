@@ -85,7 +85,7 @@ impl Session {
         }
         let database = database(&self.shared)?;
         let loading = &database.tables[table];
-        let name = stream_name(database.nodes[self.node].name(), &database.run, &loading.plan.key.target);
+        let name = stream_name(database.node(self.node).name(), &database.run, &loading.plan.key.target);
         let ready = async {
             self.connection.set_application_name(&name).await?;
             Statements::prepare(self.link(), &loading.plan, loading.table, &loading.copy_sql).await
@@ -203,7 +203,7 @@ impl Session {
             Ok(database) => database,
             Err(error) => return error,
         };
-        let node = &database.nodes[self.node];
+        let node = &database.node(self.node);
         let patience = database.cluster.stall_timeout();
         loop {
             tokio::time::sleep(patience.saturating_sub(pulse.waiting_for()).max(LOOK_AGAIN)).await;
@@ -255,7 +255,7 @@ fn is_of_the_node(error: &Error) -> bool {
 /// Lets streams go elsewhere until a probe succeeds.
 pub(crate) fn set_aside(database: &Database, node: usize, error: &Error) {
     if database.placement().set_aside(node, Instant::now()) {
-        tracing::warn!(node = database.nodes[node].name(), %error, "node set aside, it is probed from now on");
+        tracing::warn!(node = database.node(node).name(), %error, "node set aside, it is probed from now on");
     }
 }
 
@@ -278,7 +278,7 @@ impl<'a> Place<'a> {
     }
 
     async fn connect(mut self, table: usize) -> Result<Session, Error> {
-        let (database, node) = (self.database, &self.database.nodes[self.node]);
+        let (database, node) = (self.database, &self.database.node(self.node));
         let loading = &database.tables[table];
         let name = stream_name(node.name(), &database.run, &loading.plan.key.target);
         let connection = database.cluster.open(node, &name).await?;

@@ -3,7 +3,7 @@
 //! Must not know: how rows are sent.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::copy::error::Error;
 use crate::copy::files::Folder;
@@ -43,7 +43,7 @@ pub(crate) struct Database {
     pub(crate) run: String,
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) control: Arc<Control>,
-    pub(crate) nodes: Vec<Node>,
+    nodes: RwLock<Vec<Node>>,
     placement: Mutex<Placement>,
     pub(crate) owner: Owner,
     pub(crate) tables: Vec<Loading>,
@@ -229,12 +229,29 @@ impl Connected {
         }
         let placement = Mutex::new(Placement::new(self.nodes.len()));
         let Connected { run, cluster, nodes, owner, .. } = self;
+        let nodes = RwLock::new(nodes);
         let database = Database { run, cluster, control, nodes, placement, owner, tables: loadings };
         Ok(Begun { target: Target::Postgres(Box::new(database)), ledgers, started: all_started })
     }
 }
 
 impl Database {
+    /// The nodes known by now: more may come behind them.
+    pub(crate) fn nodes(&self) -> Vec<Node> {
+        self.nodes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One of them, by its number.
+    pub(crate) fn node(&self, number: usize) -> Node {
+        self.nodes.read().unwrap_or_else(PoisonError::into_inner)[number].clone()
+    }
+
+    /// One more node, for streams to move to.
+    pub(crate) fn add_node(&self, node: Node) {
+        self.nodes.write().unwrap_or_else(PoisonError::into_inner).push(node);
+        self.placement().add();
+    }
+
     pub(crate) fn placement(&self) -> MutexGuard<'_, Placement> {
         self.placement.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -244,7 +261,7 @@ impl Target {
     /// Host and port of each node, or the folder.
     pub(crate) fn addresses(&self) -> Vec<String> {
         match self {
-            Target::Postgres(database) => database.nodes.iter().map(Node::address).collect(),
+            Target::Postgres(database) => database.nodes().iter().map(Node::address).collect(),
             Target::Files(output) => {
                 let folder = output.folders.first().and_then(|folder| folder.dir()).and_then(Path::parent);
                 vec![folder.map_or("standard output".into(), |folder| folder.display().to_string())]

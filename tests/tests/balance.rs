@@ -137,6 +137,39 @@ async fn a_read_replica_and_a_dead_node_are_left_out_and_it_is_said() {
 }
 
 #[tokio::test]
+async fn a_node_that_joins_the_cluster_gets_its_share_of_streams() {
+    let bed = Bed::new("balance_joins").await;
+    let port = bed.server.port;
+    bed.sql(customers::TABLE).await;
+    bed.slow_down(100).await;
+    let two = [("127.0.0.1", port, "primary"), ("127.0.0.2", port, "primary")];
+    bed.sql(&yb_servers(&two)).await;
+    let file = csv(20_000);
+    bed.folder.write("customers.csv", &file);
+    let table = customers::recipe_table("customers.csv");
+    bed.recipe(&format!("[run]\nstreams = 6\nchunk_rows = 20\nsplit_bytes = \"16 KiB\"\n{table}"));
+    let report = bed.folder.path("report.json");
+    let mut etl = etl_tests::bed::Process::of(bed.etl(["-v", "--report", &report.display().to_string()]));
+    until("a part of it", async || (bed.progress().await.is_midway() || etl.has_ended()).then_some(())).await;
+    let three = yb_servers(&[two[0], two[1], ("127.0.0.3", port, "primary")]);
+    bed.sql(&three.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")).await;
+    let spread = "SELECT count(*) FROM (SELECT split_part(application_name, '/', 2) FROM pg_stat_activity \
+        WHERE datname = current_database() AND application_name LIKE 'etl/127%' \
+        GROUP BY 1 HAVING count(*) = 2) AS nodes";
+    until("two streams on each of three nodes", async || {
+        assert!(!etl.has_ended(), "too fast");
+        (bed.number(spread).await == 3).then_some(())
+    })
+    .await;
+    bed.sql("DROP TRIGGER pause ON customers").await;
+    etl.finish().await.code(0).says(&["a new node", "127.0.0.3"]);
+    assert_same(&expected(&file), &loaded(&bed.client).await);
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let third = &report["nodes"][2];
+    assert!(third["address"] == format!("127.0.0.3:{port}") && third["rows"].as_u64() > Some(0), "{report}");
+}
+
+#[tokio::test]
 async fn nodes_that_yb_servers_lists_and_nobody_can_reach_give_way_to_the_configured_hosts() {
     let bed = Bed::new("balance_fallback").await;
     bed.sql(customers::TABLE).await;

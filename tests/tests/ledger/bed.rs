@@ -135,7 +135,7 @@ impl Bed {
             control: self.control.link(),
             statements: &statements,
             gate: &self.gate,
-            live: &etl::counters::Live::new(std::time::Instant::now(), 1),
+            live: &etl::counters::Live::new(std::time::Instant::now(), vec!["a:1".into()]),
             pulse: &etl::copy::postgres::pulse::Pulse::default(),
             careful: false,
         };

@@ -49,6 +49,12 @@ impl Control {
         Ok(Control { cluster: Arc::clone(cluster), nodes, current })
     }
 
+    /// Nodes that the cluster has by now besides those that are `known`.
+    pub async fn new_nodes(&self, known: &[Node]) -> Result<Vec<Node>, Error> {
+        let held = self.current();
+        self.cluster.new_nodes(&held.connection, known).await
+    }
+
     /// The connection of now.
     pub fn current(&self) -> Arc<Held> {
         Arc::clone(&self.held())

@@ -60,7 +60,7 @@ impl Cluster {
     pub async fn nodes(&self) -> Result<Nodes, Error> {
         let mut notes = Vec::new();
         if self.options.discover
-            && let Some(listed) = self.listed(&mut notes).await?
+            && let Some(listed) = self.listed(&self.control, &mut notes).await?
         {
             let found = self.reachable(listed, &mut notes).await;
             if !found.endpoints.is_empty() {
@@ -82,12 +82,33 @@ impl Cluster {
         Ok(found.with(notes))
     }
 
+    /// Nodes that `yb_servers()` lists by now and that are not among `known`; each answered.
+    pub async fn new_nodes(&self, connection: &Connection, known: &[Node]) -> Result<Vec<Node>, Error> {
+        if !self.options.discover {
+            return Ok(Vec::new());
+        }
+        let mut listed = self.listed(connection, &mut Vec::new()).await?.unwrap_or_default();
+        let is_known = |endpoint: &Endpoint| {
+            let same =
+                |node: &Node| (&node.endpoint.host, node.endpoint.port) == (&endpoint.host, endpoint.port);
+            known.iter().any(same)
+        };
+        listed.retain(|endpoints| !endpoints.iter().any(is_known));
+        let found = self.reachable(listed, &mut Vec::new()).await;
+        let all = known.iter().map(|node| node.endpoint.clone()).chain(found.endpoints).collect();
+        Ok(named(all).split_off(known.len()))
+    }
+
     /// What `yb_servers()` lists, each with the addresses to try; `None` where there is no such function.
-    async fn listed(&self, notes: &mut Vec<String>) -> Result<Option<Vec<Vec<Endpoint>>>, Error> {
+    async fn listed(
+        &self,
+        connection: &Connection,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Vec<Vec<Endpoint>>>, Error> {
         let query = format!("SELECT host, port, node_type, public_ip FROM yb_servers() LIMIT {MAX_NODES}");
-        let answer = match self.control.client.simple_query(&query).await {
+        let answer = match connection.client.simple_query(&query).await {
             Ok(answer) => answer,
-            Err(error) => match self.control.error("yb_servers()", &error) {
+            Err(error) => match connection.error("yb_servers()", &error) {
                 Error::Server(refusal) if refusal.state == "42883" => return Ok(None),
                 Error::Server(refusal) => {
                     notes.push(format!("{}: using the configured hosts", Error::Server(refusal)));

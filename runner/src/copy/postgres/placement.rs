@@ -42,22 +42,22 @@ impl Placement {
         }
     }
 
+    /// One more node, behind the others: streams move to it as to one that came back.
+    pub fn add(&mut self) {
+        self.nodes.push(Load { streams: 0, aside: None, came_back: true });
+    }
+
     /// Takes a place on the least loaded node; `None` when all are set aside (or there is none).
     pub fn choose(&mut self) -> Option<usize> {
         let usable = self.nodes.iter_mut().enumerate().filter(|(_, load)| load.aside.is_none());
         // The first of equals: `min_by_key` keeps it.
         let (node, load) = usable.min_by_key(|(_, load)| load.streams)?;
         load.streams += 1;
-        let (streams, least) = (load.streams, self.least());
-        if least.is_some_and(|least| streams > least) {
+        let streams = load.streams;
+        if self.nodes.iter().all(|other| other.streams <= streams + 1) {
             self.nodes[node].came_back = false;
         }
         Some(node)
-    }
-
-    /// The fewest streams of a node that can be used.
-    fn least(&self) -> Option<usize> {
-        self.nodes.iter().filter(|load| load.aside.is_none()).map(|load| load.streams).min()
     }
 
     /// Gives a place back.
@@ -192,6 +192,18 @@ mod tests {
         // Streams that end are no reason to move.
         (0..8).for_each(|_| placement.release(2));
         assert!(!(0..3).any(|node| placement.is_crowded(node)));
+    }
+
+    #[test]
+    fn a_new_node_gets_its_share() {
+        let mut placement = Placement::new(1);
+        (0..6).for_each(|_| assert_eq!(placement.choose(), Some(0)));
+        placement.add();
+        while placement.is_crowded(0) {
+            placement.release(0);
+            placement.choose().unwrap();
+        }
+        assert_eq!(placed(&placement), [3, 3]);
     }
 
     #[test]

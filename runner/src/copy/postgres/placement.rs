@@ -53,9 +53,9 @@ impl Placement {
         // The first of equals: `min_by_key` keeps it.
         let (node, load) = usable.min_by_key(|(_, load)| load.streams)?;
         load.streams += 1;
-        let streams = load.streams;
-        if self.nodes.iter().all(|other| other.streams <= streams + 1) {
-            self.nodes[node].came_back = false;
+        let most = self.nodes.iter().map(|load| load.streams).max().unwrap_or(0);
+        for load in &mut self.nodes {
+            load.came_back &= load.streams + 1 < most;
         }
         Some(node)
     }

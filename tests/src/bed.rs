@@ -2,7 +2,9 @@
 
 use std::ffi::OsStr;
 use std::future::Future;
-use std::process::Child;
+use std::io::Read;
+use std::process::{Child, Output};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
@@ -163,18 +165,23 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T 
     }
 }
 
-/// An `etl` that runs beside the test. It does not outlive it.
-pub struct Process(Option<Child>);
+/// An `etl` that runs beside the test. It does not outlive it, and what it says is read all the time: it never
+/// waits for the test.
+pub struct Process(Option<(Child, [Listener; 2])>);
+
+type Listener = JoinHandle<Vec<u8>>;
 
 impl Process {
     /// Starts it.
     pub fn of(etl: Etl) -> Process {
-        Process(Some(etl.start()))
+        let mut child = etl.start();
+        let (out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        Process(Some((child, [listen(out), listen(err)])))
     }
 
     /// Its process id.
     pub fn id(&self) -> u32 {
-        self.0.as_ref().expect("a process").id()
+        self.0.as_ref().expect("a process").0.id()
     }
 
     /// Sends it a signal, e.g. `libc::SIGINT`; one that ended needs none.
@@ -188,14 +195,13 @@ impl Process {
 
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
-        self.0.as_mut().expect("a process").try_wait().expect("a child").is_some()
+        self.0.as_mut().expect("a process").0.try_wait().expect("a child").is_some()
     }
 
     /// Ends it as a crash would (`kill -9`), and waits until it is gone.
     pub fn kill(mut self) -> Ran {
-        let mut child = self.0.take().expect("a process");
-        child.kill().expect("a child");
-        Ran::of(&child.wait_with_output().expect("a child"))
+        self.0.as_mut().expect("a process").0.kill().expect("a child");
+        self.collect()
     }
 
     /// Its memory that is resident, in KiB.
@@ -214,13 +220,28 @@ impl Process {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Ran::of(&self.0.take().expect("a process").wait_with_output().expect("a child"))
+        self.collect()
     }
+
+    fn collect(&mut self) -> Ran {
+        let (mut child, [out, err]) = self.0.take().expect("a process");
+        let status = child.wait().expect("a child");
+        let [stdout, stderr] = [out, err].map(|listener| listener.join().expect("a listener"));
+        Ran::of(&Output { status, stdout, stderr })
+    }
+}
+
+fn listen(mut pipe: impl Read + Send + 'static) -> Listener {
+    thread::spawn(move || {
+        let mut said = Vec::new();
+        pipe.read_to_end(&mut said).expect("a pipe");
+        said
+    })
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
+        if let Some((mut child, _)) = self.0.take() {
             let _ = child.kill();
             let _ = child.wait();
         }

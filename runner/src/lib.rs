@@ -5,7 +5,7 @@
 //!
 //! | floor | modules | may import |
 //! |--:|---|---|
-//! | 0 nouns | [`schema`], [`values`], [`text_form`], [`loads`], [`loads_changes`], [`position`], [`batch`], [`dialect`], [`reject`], [`original`], [`counters`], [`memory`], [`units`], [`tls`], `append`, `patience` | std, arrow |
+//! | 0 nouns | [`schema`], [`values`], [`text_form`], [`loads`], [`loads_changes`], [`position`], [`batch`], [`dialect`], [`reject`], [`original`], [`counters`], [`memory`], [`units`], [`tls`], [`failpoint`], `append`, `patience` | std, arrow |
 //! | 1 stages | [`source`], [`split`], [`transform`], [`encode`], [`copy`] | floor 0 and themselves, never another stage |
 //! | 2 around | [`recipe`], [`mod@reference`], `progress`, `report` | the stages' settings, floor 0 |
 //! | 3 path | `pipeline` and the loose files beside it | floors 0 to 2: the only place where two stages meet |
@@ -26,6 +26,7 @@ pub mod dialect;
 pub mod door;
 pub mod encode;
 pub mod exit_code;
+pub mod failpoint;
 mod failure;
 mod feed;
 mod feed_adopt;

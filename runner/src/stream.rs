@@ -18,6 +18,7 @@ use crate::copy::ledger::{Committed, Gate, Loaded, SplitKey};
 use crate::copy::message::Message;
 use crate::copy::postgres::backend::Backend;
 use crate::counters::{self, Live};
+use crate::failpoint::{self, Point};
 use crate::pace::Pace;
 use crate::patience::Patience;
 use crate::pipeline::{self, Ended, Piece, TablePath};
@@ -179,6 +180,7 @@ async fn load(
         }
         let Failed { error, usable } = match attempt {
             Ok(Fate::Done) => {
+                failpoint::hit(Point::SplitDone);
                 shared.queue.progress();
                 return Ok(());
             }

@@ -27,6 +27,7 @@ const FLOORS: [(u8, &[&str]); 5] = [
             "tls",
             "append",
             "patience",
+            "failpoint",
         ],
     ),
     (1, &["source", "split", "transform", "encode", "copy"]),

@@ -23,6 +23,7 @@ use super::sources::signed;
 use crate::copy::error::Error;
 use crate::copy::state::SplitKey;
 use crate::counters::Counts;
+use crate::failpoint::{self, Point};
 use crate::position::Position;
 use crate::reject::Reject;
 
@@ -119,6 +120,7 @@ pub(super) async fn queued<'a, T>(request: impl Future<Output = T> + Send + 'a) 
 pub(super) async fn open(link: Link<'_>, statements: &Statements, place: Place) -> Result<Sink, Failed> {
     let (begun, copy) = join!(begin(link, statements, &place), link.client.copy_in(&statements.copy));
     begun?;
+    failpoint::hit(Point::Checked);
     copy.map(Box::pin).map_err(|error| Step::Copy.failed(error))
 }
 
@@ -131,6 +133,7 @@ pub(super) async fn close(
     mut sink: Option<Sink>,
     end: End,
 ) -> Result<(), Refusal> {
+    failpoint::hit(Point::ChunkEnding);
     let rows = end.counts.written;
     if let (Some(sink), true) = (&mut sink, statements.counts_first) {
         let copied = sink.as_mut().finish().await.map_err(|error| Step::Copy.failed(error))?;
@@ -152,7 +155,7 @@ pub(super) async fn close(
         insert(link, statements, &place.split, groups(end.rejects)),
         link.client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE"),
         advance(link, statements, &place, &to, &counts, end.done),
-        link.client.batch_execute("COMMIT"),
+        commit(link),
     );
     begun?;
     let copied = copied.map_err(|error| Step::Copy.failed(error))?;
@@ -168,6 +171,7 @@ pub(super) async fn close(
 
 /// `BEGIN` · lock and check the ledger row.
 async fn begin(link: Link<'_>, statements: &Statements, place: &Place) -> Result<(), Failed> {
+    failpoint::hit(Point::Beginning);
     let (plan, split) = (&statements.plan, &place.split);
     let (start, from) = (split.start.stored(), place.from.stored());
     let params: [Param<'_>; 6] =
@@ -191,6 +195,7 @@ async fn insert(
     let (key, start) = (&statements.plan.key, split.start.stored());
     let mut requests = Vec::with_capacity(groups.len());
     for group in &groups {
+        failpoint::hit(Point::RejectsKeeping);
         let params: Vec<Param<'_>> = [&key.name as Param<'_>, &key.target, &split.source, &start]
             .into_iter()
             .chain(group.params())
@@ -202,6 +207,7 @@ async fn insert(
     for mut request in requests {
         (&mut request).await;
         inserted += Pin::new(&mut request).take_output().unwrap_or(Ok(0))?;
+        failpoint::hit(Point::RejectsKept);
     }
     Ok(inserted)
 }
@@ -215,6 +221,7 @@ async fn advance(
     counts: &[i64; 6],
     done: bool,
 ) -> Result<(), tokio_postgres::Error> {
+    failpoint::hit(Point::Advancing);
     let (plan, split) = (&statements.plan, &place.split);
     let (start, from) = (split.start.stored(), place.from.stored());
     let mut params: Vec<Param<'_>> =
@@ -222,6 +229,12 @@ async fn advance(
     params.extend(counts.iter().map(|count| count as Param<'_>));
     params.push(&done);
     link.client.query_one(&statements.advance, &params).await.map(|_| ())
+}
+
+async fn commit(link: Link<'_>) -> Result<(), tokio_postgres::Error> {
+    failpoint::hit(Point::Committing);
+    failpoint::hit(Point::CommitSent);
+    link.client.batch_execute("COMMIT").await
 }
 
 /// Whether the target took as many rows as it was sent.

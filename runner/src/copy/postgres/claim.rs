@@ -11,6 +11,7 @@ use super::backend::{Link, utc};
 use super::plan::{Param, Plan, count, counts};
 use crate::copy::error::Error;
 use crate::copy::state::{Claimed, SplitKey};
+use crate::failpoint::{self, Point};
 use crate::position::Position;
 
 /// Whether the owner of ledger row `l` is alive, as far as the server `$server` can see: on the same server its
@@ -93,7 +94,10 @@ impl Plan {
             self.tables.ledger(),
             LIVE_OWNER.replace("$server", "$9")
         );
-        match link.rows("claim", &sql, &params).await {
+        failpoint::hit(Point::Claiming);
+        let answer = link.rows("claim", &sql, &params).await;
+        failpoint::hit(Point::Claimed);
+        match answer {
             Ok(rows) => match rows.first() {
                 Some(row) => Ok(Claim::Claimed(claimed(link, row, split)?)),
                 None => self.why_not(link, split, epoch).await,

@@ -13,6 +13,7 @@ use crate::copy::drift::{Part, differing, hash, no_differences};
 use crate::copy::error::Error;
 use crate::copy::state::{RunKey, Standing, Started};
 use crate::counters::Counts;
+use crate::failpoint::{self, Point};
 
 /// Which table the rows go to, as far as it can be told apart from one that was emptied or made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +82,10 @@ impl Plan {
         let mut params = self.params();
         params.extend([(&settings as Param<'_>, Type::TEXT), (&hash, Type::TEXT)]);
         params.extend([(&oid as Param<'_>, Type::INT8), (&file, Type::INT8)]);
-        if !link.rows("opening the run", &sql, &params).await?.is_empty() {
+        failpoint::hit(Point::RunOpening);
+        let made = link.rows("opening the run", &sql, &params).await?;
+        failpoint::hit(Point::RunOpened);
+        if !made.is_empty() {
             return Ok(Started::New);
         }
         let gone =
@@ -134,7 +138,9 @@ impl Plan {
             self.tables.source(),
             self.tables.ledger()
         );
+        failpoint::hit(Point::Finishing);
         link.rows("finishing the run", &sql, &self.params()).await?;
+        failpoint::hit(Point::Finished);
         let gone = || Error::Drift(format!("the ledger has forgotten run `{}` while it ran", self.key.name));
         let standing = self.standing(link).await?.ok_or_else(gone)?;
         if !standing.counts.balanced() {

@@ -7,6 +7,7 @@ use tokio_postgres::types::Type;
 
 use super::backend::Link;
 use crate::copy::error::Error;
+use crate::failpoint::{self, Point};
 
 /// Kept as the comment of the ledger table. Other columns or another meaning is another format.
 const FORMAT: &str = "etl ledger, format 1";
@@ -35,8 +36,9 @@ impl Tables {
                 return Ok(tables);
             }
             standing.check_may_create(schema)?;
+            failpoint::hit(Point::TablesMaking);
             match link.client.batch_execute(&tables.ddl(standing.schema_exists)).await {
-                Ok(()) => {}
+                Ok(()) => failpoint::hit(Point::TablesMade),
                 Err(error) => {
                     let error = link.failure("making the ledger's tables", &error);
                     if !lost_a_race(&error) {

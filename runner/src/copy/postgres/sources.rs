@@ -10,6 +10,7 @@ use super::claim::{bound, position};
 use super::plan::{Param, Plan, count, counts};
 use crate::copy::error::Error;
 use crate::copy::state::{NewSplit, Source, Split, SplitKey};
+use crate::failpoint::{self, Point};
 use crate::position::Position;
 
 impl Plan {
@@ -34,7 +35,9 @@ impl Plan {
             (&bytes, Type::INT8),
         ]);
         params.extend([(&tiled_to as Param<'_>, Type::TEXT), (&new.tiled, Type::BOOL)]);
+        failpoint::hit(Point::SourceAdding);
         let rows = link.rows("adding a source", &sql, &params).await?;
+        failpoint::hit(Point::SourceAdded);
         if rows.first().map(|row| link.get(row, "made")).transpose()? == Some(true) {
             return Ok((new.clone(), true));
         }
@@ -116,7 +119,9 @@ impl Plan {
             self.tables.source(),
             ledger = self.tables.ledger()
         );
+        failpoint::hit(Point::SplitsAdding);
         let rows = link.rows("adding splits", &sql, &params).await?;
+        failpoint::hit(Point::SplitsAdded);
         let row = rows.first().ok_or_else(|| Error::Bug("no answer about new splits".into()))?;
         let (moved, added) = (count(link, row, "moved")?, count(link, row, "added")?);
         match (moved, added) {

@@ -19,6 +19,7 @@ use crate::copy::gate::{Admitted, Gate};
 use crate::copy::message::{ChunkEnd, LineMap, Message};
 use crate::copy::state::{Claimed, Committed, Loaded, OnCommit, Waited};
 use crate::counters::{Counts, Live};
+use crate::failpoint::{self, Point};
 use crate::reject::Tally;
 
 /// How long a roll-back may take before the connection is given up.
@@ -260,6 +261,7 @@ impl<'s> Load<'s> {
         let sent = open.sink.send(rows).await;
         self.stream.pulse.moved();
         self.waited.send += sending.elapsed();
+        failpoint::hit(Point::Copying);
         sent.map_err(|error| self.stream.link.failure(Step::Copy.action(), &error))
     }
 
@@ -332,7 +334,7 @@ impl<'s> Load<'s> {
         stream.pulse.moved();
         self.waited.answers += waiting.elapsed();
         match std::pin::Pin::new(&mut closing.answer).take_output() {
-            Some(Ok(())) => {}
+            Some(Ok(())) => failpoint::hit(Point::Committed),
             Some(Err(refusal)) => {
                 return Err(stream.explain(refusal, &closing.place, Some(&closing.lines)).await);
             }

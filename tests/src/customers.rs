@@ -41,6 +41,50 @@ pub fn csv_of(numbers: std::ops::Range<u64>) -> Vec<u8> {
     file
 }
 
+/// A file some of whose rows the module rejects, because their e-mail has no `@`.
+#[derive(Clone, Debug)]
+pub struct WithRejects {
+    /// The whole file.
+    pub file: Vec<u8>,
+    /// What the target must hold, sorted.
+    pub loaded: Vec<Row>,
+    /// Position and account of the others, sorted.
+    pub rejected: Vec<Row>,
+}
+
+/// The generator's file with so many rows, of which each `nth` is rejected.
+pub fn csv_with_rejects(rows: u64, nth: u64) -> WithRejects {
+    let mut file = generate::HEADER.as_bytes().to_vec();
+    let (mut good, mut rejected, mut line) = (file.clone(), Vec::new(), 2);
+    for number in 0..rows {
+        let mut row = Vec::new();
+        generate::row(number, &mut row).expect("writing into memory");
+        if number % nth == nth / 2 {
+            let at = row.iter().position(|byte| *byte == b'@').expect("an e-mail");
+            row[at] = b'#';
+            // A position is the byte and the line that the row begins at.
+            let account = 1_000_000_000 + number;
+            rejected.push(vec![Some(format!("{}:{line}", file.len())), Some(account.to_string())]);
+        } else {
+            good.extend_from_slice(&row);
+        }
+        line += row.iter().filter(|byte| **byte == b'\n').count();
+        file.extend_from_slice(&row);
+    }
+    rejected.sort();
+    WithRejects { file, loaded: expected(&good), rejected }
+}
+
+impl WithRejects {
+    /// Compares the table and the rejects of the only load with it.
+    pub async fn is_loaded_by(&self, client: &Client) {
+        assert_same(&self.loaded, &loaded(client).await);
+        let rejects = "SELECT position, CASE WHEN (stage, code, reason) = \
+                       ('transform', 'module', 'email has no @') THEN original->>'account' END FROM etl.reject";
+        assert_same(&self.rejected, &rows_of(client, rejects).await);
+    }
+}
+
 /// What the target must hold of a file, sorted.
 pub fn expected(csv: &[u8]) -> Vec<Row> {
     let mut rows: Vec<Row> = records(csv).into_iter().skip(1).map(clean).collect();

@@ -16,4 +16,5 @@ pub mod postgres;
 pub mod proxy;
 pub mod random;
 pub mod server;
+pub mod torture;
 pub mod transactions;

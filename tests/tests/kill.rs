@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use etl_tests::bed::{Bed, until};
 use etl_tests::customers::{self, assert_same, expected, loaded};
-use etl_tests::generate;
 use etl_tests::random::Random;
 
 const ROWS: u64 = 50_000;
@@ -112,32 +111,10 @@ async fn a_compressed_file_continues_in_its_middle() {
 #[tokio::test]
 async fn rejects_are_kept_exactly_once_too() {
     let bed = Bed::new("kill_rejects").await;
-    let (mut file, mut good, mut bad) = (generate::HEADER.as_bytes().to_vec(), Vec::new(), Vec::new());
-    for number in 0..5000 {
-        let mut row = Vec::new();
-        generate::row(number, &mut row).unwrap();
-        if number % 10 == 3 {
-            let at = row.iter().position(|byte| *byte == b'@').unwrap();
-            row[at] = b'#';
-            // A position is the byte and the line that the row begins at.
-            let line = 1 + file.iter().filter(|byte| **byte == b'\n').count();
-            bad.push(vec![
-                Some(format!("{}:{line}", file.len())),
-                Some((1_000_000_000 + number).to_string()),
-            ]);
-        } else {
-            good.extend_from_slice(&row);
-        }
-        file.extend_from_slice(&row);
-    }
-    bed.folder.write("customers.csv", &file);
+    let customers = customers::csv_with_rejects(5000, 10);
+    bed.folder.write("customers.csv", &customers.file);
     killed_five_times(&bed, "customers.csv", 8).await;
-    good.splice(..0, generate::HEADER.bytes());
-    assert_same(&expected(&good), &loaded(&bed.client).await);
-    bad.sort();
-    let rejects = "SELECT position, original->>'account' FROM etl.reject \
-                   WHERE (stage, code, reason) = ('transform', 'module', 'email has no @')";
-    assert_same(&bad, &customers::rows_of(&bed.client, rejects).await);
+    customers.is_loaded_by(&bed.client).await;
     assert_eq!(bed.number("SELECT count(*) FROM etl.reject").await, 500);
     assert_eq!(bed.number("SELECT sum(rejected)::bigint FROM etl.ledger").await, 500);
     assert_eq!(bed.is_finished().await, 5000);

@@ -1,10 +1,11 @@
 # Thin on purpose: each target is a script under tests/ that says what it does and installs.
-.PHONY: demo demo-cassandra test bench stop help
+.PHONY: demo demo-cassandra test torture bench stop help
 
 help:
 	@echo 'make demo            set up, start a PostgreSQL, load a month of flights, show the result'
 	@echo 'make demo-cassandra  set up, start a Cassandra and a PostgreSQL, migrate a table, show each step'
 	@echo 'make test            set up and run every test'
+	@echo 'make torture         kill loads a thousand times, and compare what they leave'
 	@echo 'make bench           measure what docs/performance.md quotes'
 	@echo 'make stop            stop the servers that demos and test started'
 
@@ -17,12 +18,16 @@ demo-cassandra:
 test:
 	@tests/test.sh
 
+torture:
+	@tests/torture.sh
+
 bench:
 	@tests/bench.sh
 
 stop:
 	@tests/postgres.sh stop demo
 	@tests/postgres.sh stop test
+	@tests/postgres.sh stop torture
 	@tests/cassandra.sh sweep
 	@tests/cassandra.sh stop demo
 	@tests/cassandra.sh stop test

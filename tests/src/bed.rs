@@ -142,6 +142,22 @@ impl Bed {
         .await;
     }
 
+    /// Waits until no backend of `etl` is left: those of lost connections may still commit or roll back.
+    pub async fn quiet(&self) {
+        until("the sessions' end", async || {
+            let left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                        AND application_name LIKE 'etl/%'";
+            (self.number(left).await == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Empties the table and forgets every load, as if this database had never seen one.
+    pub async fn forget(&self, table: &str) {
+        self.quiet().await;
+        self.sql(&format!("DROP SCHEMA IF EXISTS etl CASCADE; TRUNCATE {table}")).await;
+    }
+
     /// The number that a query answers with.
     pub async fn number(&self, sql: &str) -> i64 {
         self.client.query_one(sql, &[]).await.unwrap_or_else(|e| panic!("{sql}: {e:?}")).get(0)

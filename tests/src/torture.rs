@@ -152,7 +152,7 @@ async fn kill(bed: &Bed, load: Load, random: &mut Random, (kills, wanted): (u64,
     }
     match random.below(8) {
         0 => die_at(bed, SPLIT[random.below(3) as usize], 1 + random.below(2)).await,
-        1 => die_at(bed, REJECTS[random.below(2) as usize], 1 + random.below(share)).await,
+        1 => die_at(bed, REJECTS[random.below(2) as usize], 1).await,
         2..=4 => die_at(bed, CHUNK[random.below(8) as usize], 1 + random.below(share)).await,
         5 => {
             let etl = bed.start();

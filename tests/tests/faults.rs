@@ -37,7 +37,7 @@ impl Broken {
 
     /// What an ended process left: whole chunks, and none but the file's rows.
     async fn is_consistent(&self) {
-        self.quiet().await;
+        self.bed.quiet().await;
         let written = "SELECT coalesce(sum(written), 0)::bigint FROM etl.ledger";
         let begun = "SELECT (to_regclass('etl.ledger') IS NOT NULL)::int::bigint";
         let written = if self.bed.number(begun).await == 1 { self.bed.number(written).await } else { 0 };
@@ -48,16 +48,6 @@ impl Broken {
             rows.iter().all(|row| all.any(|other| other == row)),
             "a row that is not the file's, or twice"
         );
-    }
-
-    /// No backend of `etl` is left: those of lost connections may still commit or roll back.
-    async fn quiet(&self) {
-        until("the sessions' end", async || {
-            let left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                        AND application_name LIKE 'etl/%'";
-            (self.bed.number(left).await == 0).then_some(())
-        })
-        .await;
     }
 
     /// The same command until it is done, at most so often; looks after each what is there.
@@ -133,7 +123,7 @@ async fn a_connection_may_end_at_any_byte() {
         broken.is_consistent().await;
         if ended(&ran) {
             broken.is_exact().await;
-            broken.bed.sql("TRUNCATE customers; TRUNCATE etl.run, etl.source, etl.ledger, etl.reject").await;
+            broken.bed.forget("customers").await;
             rounds += 1;
         }
     }
@@ -208,7 +198,7 @@ async fn a_zombie_that_ends_without_its_commit_leaves_a_split_that_is_loaded_aga
     loads_the_other_splits(&broken).await;
     let before = broken.bed.progress().await;
     drop(zombie);
-    broken.quiet().await;
+    broken.bed.quiet().await;
     assert_eq!(broken.bed.progress().await, before);
     broken.run_until_done(3).await;
     broken.is_exact().await;

@@ -24,12 +24,7 @@ async fn half_way(database: &str) -> (Bed, Process) {
 /// The table holds what the ledger says, no row more or less.
 async fn is_whole_chunks(bed: &Bed) {
     // Backends of a connection that is gone may still be rolling back.
-    until("the sessions' end", async || {
-        let left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                    AND application_name LIKE 'etl/%'";
-        (bed.number(left).await == 0).then_some(())
-    })
-    .await;
+    bed.quiet().await;
     let written = "SELECT coalesce(sum(written), 0)::bigint FROM etl.ledger";
     assert_eq!(bed.number("SELECT count(*) FROM customers").await, bed.number(written).await);
 }

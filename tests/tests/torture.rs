@@ -2,7 +2,7 @@
 //! and rejects are compared by content. `make torture` does the same a thousand times.
 
 use etl::failpoint::Point;
-use etl_tests::bed::{Bed, until};
+use etl_tests::bed::Bed;
 use etl_tests::customers::{self, WithRejects, csv_with_rejects};
 use etl_tests::torture::{Load, Torture, die_at, finish};
 
@@ -13,17 +13,6 @@ async fn bed(database: &str, customers: &WithRejects, run: &str) -> Bed {
     let table = customers::recipe_table("customers.csv");
     bed.recipe(&format!("[run]\nmax_rejects = 1000000\n{run}\n{table}"));
     bed
-}
-
-/// Begins anew, with a database that has never seen a load.
-async fn forget(bed: &Bed) {
-    until("the sessions' end", async || {
-        let left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                    AND application_name LIKE 'etl/%'";
-        (bed.number(left).await == 0).then_some(())
-    })
-    .await;
-    bed.sql("DROP SCHEMA IF EXISTS etl CASCADE; TRUNCATE customers").await;
 }
 
 #[tokio::test]
@@ -49,7 +38,7 @@ async fn forty_kills_leave_exactly_the_rows_and_the_rejects_of_the_file() {
         bed("torture_csv", &customers, "streams = 3\nsplit_bytes = \"512 KiB\"\nchunk_rows = 500").await;
     let mut torture = Torture::of(40);
     while let Some(mut random) = torture.next_load() {
-        forget(&bed).await;
+        bed.forget("customers").await;
         torture.load(&bed, Load { chunks: 100, code: 8 }, &mut random).await;
         customers.is_loaded_by(&bed.client).await;
         assert_eq!(bed.is_finished().await, 50_000);

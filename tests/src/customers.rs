@@ -41,30 +41,42 @@ pub fn csv_of(numbers: std::ops::Range<u64>) -> Vec<u8> {
     file
 }
 
-/// A file some of whose rows the module rejects, because their e-mail has no `@`.
+/// A file some of whose rows the module rejects, because their e-mail has no `@`, and some the server.
 #[derive(Clone, Debug)]
 pub struct WithRejects {
     /// The whole file.
     pub file: Vec<u8>,
     /// What the target must hold, sorted.
     pub loaded: Vec<Row>,
-    /// Position and account of the others, sorted.
+    /// Position, account, stage and code of the others, sorted.
     pub rejected: Vec<Row>,
+    /// What has the server refuse its rows: to be run once the table is there.
+    pub constraint: String,
 }
 
-/// The generator's file with so many rows, of which each `nth` is rejected.
-pub fn csv_with_rejects(rows: u64, nth: u64) -> WithRejects {
+/// The generator's file with so many rows, of which each `nth` is rejected by the module, and each `refused` by the
+/// server. The two have no row in common where `refused` is a multiple of `nth`.
+pub fn csv_with_rejects(rows: u64, nth: u64, refused: u64) -> WithRejects {
+    const FIRST_ACCOUNT: u64 = 1_000_000_000;
+    assert!(refused.is_multiple_of(nth) && nth > 2);
     let mut file = generate::HEADER.as_bytes().to_vec();
     let (mut good, mut rejected, mut line) = (file.clone(), Vec::new(), 2);
     for number in 0..rows {
         let mut row = Vec::new();
         generate::row(number, &mut row).expect("writing into memory");
-        if number % nth == nth / 2 {
-            let at = row.iter().position(|byte| *byte == b'@').expect("an e-mail");
-            row[at] = b'#';
+        let by = match (number % nth == nth / 2, number % refused == 1) {
+            (true, _) => {
+                let at = row.iter().position(|byte| *byte == b'@').expect("an e-mail");
+                row[at] = b'#';
+                Some("transform/module")
+            }
+            (false, true) => Some("server/check_violation"),
+            (false, false) => None,
+        };
+        if let Some(by) = by {
             // A position is the byte and the line that the row begins at.
-            let account = 1_000_000_000 + number;
-            rejected.push(vec![Some(format!("{}:{line}", file.len())), Some(account.to_string())]);
+            let account = (FIRST_ACCOUNT + number).to_string();
+            rejected.push([format!("{}:{line}", file.len()), account, by.into()].map(Some).to_vec());
         } else {
             good.extend_from_slice(&row);
         }
@@ -72,15 +84,16 @@ pub fn csv_with_rejects(rows: u64, nth: u64) -> WithRejects {
         file.extend_from_slice(&row);
     }
     rejected.sort();
-    WithRejects { file, loaded: expected(&good), rejected }
+    let constraint =
+        format!("ALTER TABLE public.customers ADD CHECK ((account - {FIRST_ACCOUNT}) % {refused} <> 1)");
+    WithRejects { file, loaded: expected(&good), rejected, constraint }
 }
 
 impl WithRejects {
     /// Compares the table and the rejects of the only load with it.
     pub async fn is_loaded_by(&self, client: &Client) {
         assert_same(&self.loaded, &loaded(client).await);
-        let rejects = "SELECT position, CASE WHEN (stage, code, reason) = \
-                       ('transform', 'module', 'email has no @') THEN original->>'account' END FROM etl.reject";
+        let rejects = "SELECT position, original->>'account', concat(stage, '/', code) FROM etl.reject";
         assert_same(&self.rejected, &rows_of(client, rejects).await);
     }
 }

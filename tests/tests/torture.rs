@@ -9,6 +9,7 @@ use etl_tests::torture::{Load, Torture, die_at, finish};
 async fn bed(database: &str, customers: &WithRejects, run: &str) -> Bed {
     let bed = Bed::new(database).await;
     bed.sql(customers::TABLE).await;
+    bed.sql(&customers.constraint).await;
     bed.folder.write("customers.csv", &customers.file);
     let table = customers::recipe_table("customers.csv");
     bed.recipe(&format!("[run]\nmax_rejects = 1000000\n{run}\n{table}"));
@@ -17,7 +18,7 @@ async fn bed(database: &str, customers: &WithRejects, run: &str) -> Bed {
 
 #[tokio::test]
 async fn every_failpoint_is_met_and_survived() {
-    let customers = csv_with_rejects(5000, 10);
+    let customers = csv_with_rejects(5000, 10, 500);
     let run = "streams = 2\nsplit_bytes = \"64 KiB\"\nchunk_rows = 100";
     let bed = bed("torture_points", &customers, run).await;
     for point in Point::ALL {
@@ -33,7 +34,7 @@ async fn every_failpoint_is_met_and_survived() {
 
 #[tokio::test]
 async fn forty_kills_leave_exactly_the_rows_and_the_rejects_of_the_file() {
-    let customers = csv_with_rejects(50_000, 50);
+    let customers = csv_with_rejects(50_000, 50, 5000);
     let bed =
         bed("torture_csv", &customers, "streams = 3\nsplit_bytes = \"512 KiB\"\nchunk_rows = 500").await;
     let mut torture = Torture::of(40);

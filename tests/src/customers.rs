@@ -90,6 +90,22 @@ pub fn csv_with_rejects(rows: u64, nth: u64, refused: u64) -> WithRejects {
 }
 
 impl WithRejects {
+    /// The generator's file, without any.
+    pub fn none(rows: u64) -> WithRejects {
+        let file = csv(rows);
+        WithRejects { loaded: expected(&file), file, rejected: Vec::new(), constraint: String::new() }
+    }
+
+    /// The exit code of a run that loaded it.
+    pub fn code(&self) -> i32 {
+        if self.rejected.is_empty() { 0 } else { 8 }
+    }
+
+    /// How many rows the file has.
+    pub fn rows(&self) -> usize {
+        self.loaded.len() + self.rejected.len()
+    }
+
     /// Compares the table and the rejects of the only load with it.
     pub async fn is_loaded_by(&self, client: &Client) {
         assert_same(&self.loaded, &loaded(client).await);

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use etl_tests::bed::{Bed, Process, until};
-use etl_tests::customers::{self, Row, assert_same, csv, expected, loaded};
+use etl_tests::customers::{self, WithRejects, csv_with_rejects, loaded};
 use etl_tests::faults::{Breaks, Cut, Direction, Fate, FaultProxy, Zombie};
 use etl_tests::harness::Ran;
 use etl_tests::random::Random;
@@ -15,24 +15,27 @@ use etl_tests::random::Random;
 struct Broken {
     bed: Bed,
     proxy: FaultProxy,
-    expected: Vec<Row>,
+    customers: WithRejects,
 }
 
 impl Broken {
-    async fn new(database: &str, rows: u64, run: &str) -> Broken {
+    async fn new(database: &str, customers: WithRejects, run: &str) -> Broken {
         let bed = Bed::new(database).await;
         bed.sql(customers::TABLE).await;
-        let file = csv(rows);
-        bed.folder.write("customers.csv", &file);
+        bed.sql(&customers.constraint).await;
+        bed.folder.write("customers.csv", &customers.file);
         let proxy = proxy(&bed).await;
-        let broken = Broken { bed, proxy, expected: expected(&file) };
+        let broken = Broken { bed, proxy, customers };
         broken.recipe(broken.proxy.address, run);
         broken
     }
 
     fn recipe(&self, through: SocketAddr, run: &str) {
         let url = format!("postgres://{}@{through}/{}", self.bed.server.user, self.bed.database);
-        self.bed.recipe_to(&url, &format!("[run]\n{run}\n{}", customers::recipe_table("customers.csv")));
+        self.bed.recipe_to(
+            &url,
+            &format!("[run]\nmax_rejects = 10000\n{run}\n{}", customers::recipe_table("customers.csv")),
+        );
     }
 
     /// What an ended process left: whole chunks, and none but the file's rows.
@@ -43,7 +46,7 @@ impl Broken {
         let written = if self.bed.number(begun).await == 1 { self.bed.number(written).await } else { 0 };
         let rows = loaded(&self.bed.client).await;
         assert_eq!(rows.len() as i64, written, "rows, and rows that the ledger knows");
-        let mut all = self.expected.iter();
+        let mut all = self.customers.loaded.iter();
         assert!(
             rows.iter().all(|row| all.any(|other| other == row)),
             "a row that is not the file's, or twice"
@@ -55,7 +58,7 @@ impl Broken {
         for _ in 0..most {
             let ran = self.bed.start().finish().await;
             self.is_consistent().await;
-            if ended(&ran) {
+            if self.ended(&ran) {
                 return;
             }
         }
@@ -63,8 +66,16 @@ impl Broken {
     }
 
     async fn is_exact(&self) {
-        assert_same(&self.expected, &loaded(&self.bed.client).await);
-        assert_eq!(self.bed.is_finished().await, self.expected.len() as i64);
+        self.customers.is_loaded_by(&self.bed.client).await;
+        assert_eq!(self.bed.is_finished().await, self.customers.rows() as i64);
+    }
+
+    /// Whether a run is done. If not, it was the network, or somebody else is at work, and it says so; nothing else.
+    fn ended(&self, ran: &Ran) -> bool {
+        assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+        let done = ran.code == Some(self.customers.code());
+        assert!(done || matches!(ran.code, Some(5 | 10)), "{ran:?}");
+        done
     }
 }
 
@@ -72,17 +83,10 @@ async fn proxy(bed: &Bed) -> FaultProxy {
     FaultProxy::start("127.0.0.1", SocketAddr::from(([127, 0, 0, 1], bed.server.port))).await
 }
 
-/// Whether a run is done. If not, it was the network, or somebody else is at work, and it says so; nothing else.
-fn ended(ran: &Ran) -> bool {
-    assert!(!ran.stderr.contains("panicked"), "{ran:?}");
-    assert!(matches!(ran.code, Some(0 | 5 | 10)), "{ran:?}");
-    ran.code == Some(0)
-}
-
 #[tokio::test]
 async fn hundreds_of_commits_whose_answer_is_lost_are_neither_repeated_nor_skipped() {
     let run = "streams = 3\nsplit_bytes = \"200 KiB\"\nchunk_rows = 20";
-    let broken = Broken::new("faults_answers", 8000, run).await;
+    let broken = Broken::new("faults_answers", WithRejects::none(8000), run).await;
     broken.proxy.break_commits(Breaks::Every(2, Fate::AnswerLost));
     broken.run_until_done(100).await;
     broken.is_exact().await;
@@ -95,7 +99,7 @@ async fn hundreds_of_commits_whose_answer_is_lost_are_neither_repeated_nor_skipp
 #[tokio::test]
 async fn commits_that_are_lost_overtaken_or_unanswered_at_random_leave_exactly_the_rows_of_the_file() {
     let run = "streams = 3\nsplit_bytes = \"200 KiB\"\nchunk_rows = 25";
-    let broken = Broken::new("faults_random", 6000, run).await;
+    let broken = Broken::new("faults_random", csv_with_rejects(6000, 10, 500), run).await;
     broken.proxy.break_commits(Breaks::AtRandom(3, Random::of_the_test_run()));
     broken.run_until_done(100).await;
     broken.is_exact().await;
@@ -106,7 +110,8 @@ async fn commits_that_are_lost_overtaken_or_unanswered_at_random_leave_exactly_t
 #[tokio::test]
 async fn a_connection_may_end_at_any_byte() {
     let mut random = Random::of_the_test_run();
-    let broken = Broken::new("faults_bytes", 3000, "streams = 2\nchunk_rows = 50").await;
+    let broken =
+        Broken::new("faults_bytes", csv_with_rejects(3000, 10, 1000), "streams = 2\nchunk_rows = 50").await;
     let mut rounds = 0;
     for cut in 0..40 {
         let direction = if cut % 2 == 0 { Direction::ToServer } else { Direction::ToClient };
@@ -121,7 +126,7 @@ async fn a_connection_may_end_at_any_byte() {
         broken.proxy.cut_after(direction, random.below(most), how);
         let ran = broken.bed.start().finish().await;
         broken.is_consistent().await;
-        if ended(&ran) {
+        if broken.ended(&ran) {
             broken.is_exact().await;
             broken.bed.forget("customers").await;
             rounds += 1;
@@ -135,12 +140,13 @@ async fn a_connection_may_end_at_any_byte() {
 
 #[tokio::test]
 async fn a_run_ends_its_own_zombies_and_whatever_they_still_send_commits_nothing() {
-    let broken = Broken::new("faults_own_zombies", 3000, "streams = 2\nchunk_rows = 50").await;
+    let broken =
+        Broken::new("faults_own_zombies", WithRejects::none(3000), "streams = 2\nchunk_rows = 50").await;
     broken.proxy.break_commits(Breaks::Every(3, Fate::Withheld));
     let mut ended_by_the_run = 0;
     for _ in 0..100 {
         let ran = broken.bed.start().finish().await;
-        let done = ended(&ran);
+        let done = broken.ended(&ran);
         for zombie in broken.proxy.zombies() {
             let committed = zombie.commit().await;
             assert!(!(done && committed), "its split was claimed again long ago");
@@ -160,7 +166,7 @@ async fn a_run_ends_its_own_zombies_and_whatever_they_still_send_commits_nothing
 /// A killed run's only chunk in hand: its `COMMIT` is held back, its backend lives on with the transaction open.
 async fn zombie_of_a_killed_run(database: &str) -> (Broken, Zombie) {
     let run = "streams = 1\nsplit_bytes = \"64 KiB\"\nchunk_rows = 50";
-    let mut broken = Broken::new(database, 3000, run).await;
+    let mut broken = Broken::new(database, WithRejects::none(3000), run).await;
     broken.bed.slow_down(20).await;
     let etl = broken.bed.start();
     until("a chunk", async || (broken.bed.progress().await.chunks > 0).then_some(())).await;
@@ -214,7 +220,7 @@ async fn until_done_through(broken: &Broken, proxy: &FaultProxy) -> u64 {
         if !ran.stdout.is_empty() {
             chunks += ran.json()["chunks"].as_u64().unwrap();
         }
-        if ended(&ran) {
+        if broken.ended(&ran) {
             return chunks;
         }
     }
@@ -224,7 +230,7 @@ async fn until_done_through(broken: &Broken, proxy: &FaultProxy) -> u64 {
 #[tokio::test]
 async fn two_runs_at_once_over_bad_networks_share_the_work_and_each_chunk_has_one_winner() {
     let run = "streams = 2\nsplit_bytes = \"32 KiB\"\nchunk_rows = 50";
-    let broken = Broken::new("faults_two", 6000, run).await;
+    let broken = Broken::new("faults_two", csv_with_rejects(6000, 10, 1000), run).await;
     broken.bed.slow_down(5).await;
     let other = proxy(&broken.bed).await;
     let mut random = Random::of_the_test_run();

@@ -157,6 +157,38 @@ fn the_commands_that_pages_show_are_there() {
     assert!(shown.contains("demo") && shown.contains("test"), "{shown:?}");
 }
 
+/// The text of all files below a folder that end in `.rs`.
+fn sources(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let texts = entries.map(|entry| {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            return sources(&path);
+        }
+        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+        if is_rust { fs::read_to_string(&path).expect("a source") } else { String::new() }
+    });
+    texts.collect()
+}
+
+#[test]
+fn every_test_that_the_guarantees_name_is_one() {
+    let tests = sources(&root().join("tests/tests"));
+    let page = read("docs/guarantees.md");
+    // A name that is a sentence: four words or more.
+    let words = page.split('`').skip(1).step_by(2);
+    let named: BTreeSet<&str> =
+        words.filter(|word| !word.contains(' ') && word.matches('_').count() > 3).collect();
+    assert!(named.len() > 30, "{named:?}");
+    for name in named {
+        let test = format!("test]\nasync fn {name}()");
+        assert!(
+            tests.contains(&test) || tests.contains(&test.replace("async ", "")),
+            "docs/guarantees.md names a test {name}, which is none"
+        );
+    }
+}
+
 #[test]
 fn the_list_of_dependencies_is_that_of_the_runner() {
     let manifest = read("runner/Cargo.toml");

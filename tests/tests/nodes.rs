@@ -1,0 +1,192 @@
+//! Nodes that die, hang or are cut off in the middle of a load, one by one, two at once and all of them: the run goes on
+//! through the others, takes nodes back when they are well again, and loads every row once. Three proxies before one
+//! PostgreSQL are three nodes of one cluster.
+
+use std::net::SocketAddr;
+
+use etl_tests::bed::{Bed, Process, until};
+use etl_tests::customers::{self, WithRejects, csv_with_rejects};
+use etl_tests::faults::FaultProxy;
+use etl_tests::harness::Ran;
+
+const HOSTS: [&str; 3] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
+
+/// As fast as a run may notice, so that a test need not wait long.
+const TIMES: &str = "stall_timeout = \"1 s\"\nprobe_timeout = \"500 ms\"\ngive_up_after = \"2 min\"";
+
+/// What happens to a node.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// Its connections are reset, new ones refused.
+    Killed,
+    /// Connections stay, and new ones are taken; nothing is answered, and nothing lost.
+    Paused,
+    /// The same, but what is sent meanwhile is lost: half-open connections.
+    CutOff,
+}
+
+/// A load through three nodes, as slow as the test wants it.
+struct Nodes {
+    bed: Bed,
+    proxies: Vec<FaultProxy>,
+    customers: WithRejects,
+}
+
+impl Nodes {
+    async fn new(database: &str, times: &str) -> Nodes {
+        let bed = Bed::new(database).await;
+        let customers = csv_with_rejects(20_000, 10, 5000);
+        bed.sql(customers::TABLE).await;
+        bed.sql(&customers.constraint).await;
+        bed.sql(
+            "CREATE TABLE pace (seconds float8); INSERT INTO pace VALUES (0.15); \
+             CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN PERFORM pg_sleep(seconds) FROM public.pace; RETURN NULL; END $$; \
+             CREATE TRIGGER pause AFTER INSERT ON customers FOR EACH STATEMENT EXECUTE FUNCTION pause()",
+        )
+        .await;
+        bed.folder.write("customers.csv", &customers.file);
+        let server = SocketAddr::from(([127, 0, 0, 1], bed.server.port));
+        let mut proxies = Vec::new();
+        for host in HOSTS {
+            proxies.push(FaultProxy::start(host, server).await);
+        }
+        let hosts: Vec<String> = proxies.iter().map(|proxy| proxy.address.to_string()).collect();
+        let url = format!("postgres://{}@{}/{database}", bed.server.user, hosts.join(","));
+        let run = "[run]\nstreams = 6\nsplit_bytes = \"32 KiB\"\nchunk_rows = 50\nmax_rejects = 10000";
+        bed.recipe_to(&url, &format!("{times}\n{run}\n{}", customers::recipe_table("customers.csv")));
+        Nodes { bed, proxies, customers }
+    }
+
+    /// How many streams are on each node, as far as the server knows.
+    async fn spread(&self) -> Vec<i64> {
+        let mut spread = Vec::new();
+        for host in HOSTS {
+            let streams = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                 AND application_name LIKE 'etl/{host}/%'"
+            );
+            spread.push(self.bed.number(&streams).await);
+        }
+        spread
+    }
+
+    async fn start(&self) -> Process {
+        let mut etl = self.bed.start();
+        self.evenly(&mut etl, "at first").await;
+        etl
+    }
+
+    /// Waits until every node has its share.
+    async fn evenly(&self, etl: &mut Process, when: &str) {
+        until(&format!("two streams on each node {when}"), async || {
+            assert!(!etl.has_ended(), "it ended {when}");
+            (self.spread().await == [2, 2, 2]).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the load has moved on without some nodes.
+    async fn without(&self, etl: &mut Process, down: &[usize]) {
+        let before = self.bed.progress().await.chunks;
+        until(&format!("all streams to be elsewhere than on {down:?}"), async || {
+            assert!(!etl.has_ended(), "it ended without {down:?}");
+            let spread = self.spread().await;
+            let up: i64 = (0..3).filter(|node| !down.contains(node)).map(|node| spread[node]).sum();
+            (up == 6 && self.bed.progress().await.chunks > before + 12).then_some(())
+        })
+        .await;
+    }
+
+    async fn strike(&mut self, node: usize, fault: Fault) {
+        match fault {
+            Fault::Killed => self.proxies[node].kill().await,
+            Fault::Paused => self.proxies[node].pause(),
+            Fault::CutOff => self.proxies[node].black_hole(),
+        }
+    }
+
+    async fn heal(&mut self, node: usize) {
+        self.proxies[node].accept().await;
+        self.proxies[node].resume();
+    }
+
+    /// Lets the load run to its end.
+    async fn finish(&self, etl: Process) -> Ran {
+        self.bed.sql("UPDATE pace SET seconds = 0").await;
+        etl.finish().await
+    }
+
+    async fn is_exact(&self) {
+        self.customers.is_loaded_by(&self.bed.client).await;
+        assert_eq!(self.bed.is_finished().await, self.customers.rows() as i64);
+    }
+}
+
+/// Strikes and heals groups of nodes, one after the other, in one load.
+async fn survives(database: &str, strikes: &[(&[usize], Fault)]) {
+    let mut nodes = Nodes::new(database, TIMES).await;
+    let mut etl = nodes.start().await;
+    for (down, fault) in strikes {
+        for node in *down {
+            nodes.strike(*node, *fault).await;
+        }
+        nodes.without(&mut etl, down).await;
+        for node in *down {
+            nodes.heal(*node).await;
+        }
+        nodes.evenly(&mut etl, &format!("after {fault:?} of {down:?}")).await;
+    }
+    nodes.finish(etl).await.code(8);
+    nodes.is_exact().await;
+}
+
+#[tokio::test]
+async fn nodes_that_are_killed_one_by_one_and_two_at_once_are_done_without_and_taken_back() {
+    let strikes: [(&[usize], Fault); 4] =
+        [(&[0], Fault::Killed), (&[1], Fault::Killed), (&[2], Fault::Killed), (&[0, 2], Fault::Killed)];
+    survives("nodes_killed", &strikes).await;
+}
+
+#[tokio::test]
+async fn nodes_that_hang_or_are_cut_off_are_noticed_done_without_and_taken_back() {
+    let strikes: [(&[usize], Fault); 3] =
+        [(&[0], Fault::Paused), (&[1], Fault::CutOff), (&[1, 2], Fault::CutOff)];
+    survives("nodes_hanging", &strikes).await;
+}
+
+#[tokio::test]
+async fn a_run_without_any_node_waits_for_them_and_goes_on() {
+    let mut nodes = Nodes::new("nodes_none", TIMES).await;
+    let etl = nodes.start().await;
+    for node in 0..3 {
+        nodes.strike(node, Fault::Killed).await;
+    }
+    nodes.bed.quiet().await;
+    let before = nodes.bed.progress().await;
+    assert!(before.is_midway());
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    for node in 0..3 {
+        nodes.heal(node).await;
+    }
+    nodes.finish(etl).await.code(8);
+    nodes.is_exact().await;
+}
+
+#[tokio::test]
+async fn a_run_that_waited_too_long_for_a_node_stops_and_the_same_command_continues() {
+    let times = TIMES.replace("2 min", "2 s");
+    let mut nodes = Nodes::new("nodes_given_up", &times).await;
+    let etl = nodes.start().await;
+    for node in 0..3 {
+        nodes.strike(node, Fault::CutOff).await;
+    }
+    nodes.finish(etl).await.code(5).says(&["continue with: "]);
+    for node in 0..3 {
+        nodes.heal(node).await;
+    }
+    nodes.bed.quiet().await;
+    assert!(nodes.bed.progress().await.is_midway());
+    nodes.bed.start().finish().await.code(8);
+    nodes.is_exact().await;
+}

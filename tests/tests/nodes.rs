@@ -35,11 +35,11 @@ struct Nodes {
 impl Nodes {
     async fn new(database: &str, times: &str) -> Nodes {
         let bed = Bed::new(database).await;
-        let customers = csv_with_rejects(20_000, 10, 5000);
+        let customers = csv_with_rejects(30_000, 10, 5000);
         bed.sql(customers::TABLE).await;
         bed.sql(&customers.constraint).await;
         bed.sql(
-            "CREATE TABLE pace (seconds float8); INSERT INTO pace VALUES (0.15); \
+            "CREATE TABLE pace (seconds float8); INSERT INTO pace VALUES (0.3); \
              CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS \
              $$ BEGIN PERFORM pg_sleep(seconds) FROM public.pace; RETURN NULL; END $$; \
              CREATE TRIGGER pause AFTER INSERT ON customers FOR EACH STATEMENT EXECUTE FUNCTION pause()",
@@ -74,6 +74,7 @@ impl Nodes {
     async fn start(&self) -> Process {
         let mut etl = self.bed.start();
         self.evenly(&mut etl, "at first").await;
+        until("a chunk", async || (self.bed.progress().await.chunks > 0).then_some(())).await;
         etl
     }
 
@@ -179,7 +180,7 @@ async fn a_run_that_waited_too_long_for_a_node_stops_and_the_same_command_contin
     let mut nodes = Nodes::new("nodes_given_up", &times).await;
     let etl = nodes.start().await;
     for node in 0..3 {
-        nodes.strike(node, Fault::CutOff).await;
+        nodes.strike(node, Fault::Killed).await;
     }
     nodes.finish(etl).await.code(5).says(&["continue with: "]);
     for node in 0..3 {

@@ -108,7 +108,7 @@ impl<'a> Link<'a> {
 
     /// What the client said.
     async fn up(&self, frames: &mut Frames, to: &mut OwnedWriteHalf) -> Result<(), End> {
-        while let Some((kind, bytes)) = frames.next() {
+        while let Some((kind, bytes)) = frames.message() {
             if kind == Kind::AsksForEncryption {
                 self.one_byte.store(true, Ordering::SeqCst);
             }
@@ -135,7 +135,7 @@ impl<'a> Link<'a> {
             self.one_byte.store(false, Ordering::SeqCst);
             self.send(&[byte], to, Direction::ToClient).await?;
         }
-        while let Some((kind, bytes)) = frames.next() {
+        while let Some((kind, bytes)) = frames.message() {
             match kind {
                 Kind::Committed if self.swallow.load(Ordering::SeqCst) => return Err(End::Cut(Cut::Rst)),
                 // It was refused before it came so far: the client may know.

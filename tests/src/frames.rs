@@ -51,7 +51,7 @@ impl Frames {
     }
 
     /// The next whole message with its bytes, if it is there.
-    pub fn next(&mut self) -> Option<(Kind, &[u8])> {
+    pub fn message(&mut self) -> Option<(Kind, &[u8])> {
         let (opening, from) = (self.opening, self.taken);
         let rest = &self.buffer[from..];
         let head = if opening { 0 } else { 1 };
@@ -114,7 +114,7 @@ mod tests {
             let mut kinds = Vec::new();
             for part in said.chunks(step) {
                 frames.push(part);
-                while let Some((kind, _)) = frames.next() {
+                while let Some((kind, _)) = frames.message() {
                     kinds.push(kind);
                 }
             }
@@ -130,8 +130,9 @@ mod tests {
         assert_eq!(frames.byte(), Some(b'N'));
         frames.push(&message(b'C', b"COMMIT\0"));
         frames.push(&message(b'C', b"ROLLBACK\0"));
-        assert_eq!(frames.next().map(|(kind, bytes)| (kind, bytes.len())), Some((Kind::Committed, 12)));
-        assert_eq!(frames.next().map(|(kind, _)| kind), Some(Kind::RolledBack));
-        assert_eq!((frames.next(), frames.byte()), (None, None));
+        assert_eq!(frames.message().map(|(kind, bytes)| (kind, bytes.len())), Some((Kind::Committed, 12)));
+        assert_eq!(frames.message().map(|(kind, _)| kind), Some(Kind::RolledBack));
+        assert_eq!(frames.message(), None);
+        assert_eq!(frames.byte(), None);
     }
 }

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crate::copy;
+use crate::copy::postgres::write::Mode;
 use crate::recipe::Target;
 use crate::recipe_error::Diagnosis;
 use crate::recipe_lines::join;
@@ -66,6 +67,23 @@ pub(crate) fn of_trials(
             (Target::Files(copy::files::Settings { dir }), Some(note))
         }
         target => (target, None),
+    }
+}
+
+/// Tells of keys of tables that do not go with files as the target.
+pub(crate) fn check_writes(diagnosis: &mut Diagnosis, target: &Target, tables: &[(usize, Table)]) {
+    let Target::Files(_) = target else { return };
+    for (at, table) in tables {
+        let path = format!("tables[{at}]");
+        if table.write != Mode::Append {
+            let what =
+                "goes by a table's primary key, and the target is files, which have none: leave it out";
+            diagnosis.wrong(&join(&path, "write"), what);
+        }
+        if table.truncate.is_some() {
+            diagnosis
+                .wrong(&join(&path, "truncate"), "empties a table, and the target is files: leave it out");
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod connect;
 pub mod control;
 pub mod create;
 pub mod create_table;
+pub mod empty;
 pub mod environment;
 mod failure;
 pub mod identifier;
@@ -35,5 +36,7 @@ pub mod stream;
 pub mod table;
 pub mod tls;
 mod url;
+pub mod write;
+pub mod write_check;
 
 pub use settings::Settings;

@@ -67,10 +67,30 @@ impl Plan {
         table: TableId,
         fresh: bool,
     ) -> Result<Started, Error> {
+        self.clear(link, owner, table, fresh).await?;
+        if self.insert(link, parts, table).await? {
+            return Ok(Started::New);
+        }
+        self.adopt(link, parts, table).await
+    }
+
+    /// What comes before a run is begun or continued.
+    pub(super) async fn clear(
+        &self,
+        link: Link<'_>,
+        owner: &Owner,
+        table: TableId,
+        fresh: bool,
+    ) -> Result<(), Error> {
         self.refuse_other_kind(link, table).await?;
         if fresh {
             self.forget(link, owner).await?;
         }
+        Ok(())
+    }
+
+    /// Begins the run; false where the ledger knows it.
+    pub(super) async fn insert(&self, link: Link<'_>, parts: &[Part], table: TableId) -> Result<bool, Error> {
         let settings = serde_json::to_string(parts).map_err(|error| Error::Bug(error.to_string()))?;
         let (hash, oid, file) = (hash(parts), i64::from(table.oid), i64::from(table.relfilenode));
         let sql = format!(
@@ -81,13 +101,18 @@ impl Plan {
         let mut params = self.params();
         params.extend([(&settings as Param<'_>, Type::TEXT), (&hash, Type::TEXT)]);
         params.extend([(&oid as Param<'_>, Type::INT8), (&file, Type::INT8)]);
-        if !link.rows("opening the run", &sql, &params).await?.is_empty() {
-            return Ok(Started::New);
-        }
-        let gone =
-            || Error::Busy(format!("run `{}` was forgotten by another process just now", self.key.name));
-        let (standing, stored) = self.stored(link).await?.ok_or_else(gone)?;
-        self.refuse_drift(&stored, parts, &hash, table)?;
+        Ok(!link.rows("opening the run", &sql, &params).await?.is_empty())
+    }
+
+    /// How a run that the ledger knows stands, or what differs from what it was started with.
+    pub(super) async fn adopt(
+        &self,
+        link: Link<'_>,
+        parts: &[Part],
+        table: TableId,
+    ) -> Result<Started, Error> {
+        let (standing, stored) = self.stored(link).await?.ok_or_else(|| self.forgotten())?;
+        self.refuse_drift(&stored, parts, &hash(parts), table)?;
         let open = standing.sources.0 > standing.sources.1 || standing.splits.0 > standing.splits.1;
         if standing.finished.is_some() && !open {
             return Ok(Started::Finished(standing));
@@ -141,6 +166,11 @@ impl Plan {
             return Err(Error::Bug(format!("the run's rows do not add up: {:?}", standing.counts)));
         }
         Ok(standing)
+    }
+
+    /// The run was in the ledger, and is not any more.
+    pub(super) fn forgotten(&self) -> Error {
+        Error::Busy(format!("run `{}` was forgotten by another process just now", self.key.name))
     }
 
     /// `$1` and `$2` of every statement.

@@ -130,7 +130,9 @@ impl Stream<'_> {
         let not_as_expected = server.state == "22012";
         match failed.step {
             Step::Check if not_as_expected => Error::Clash { split: place.split.to_string() },
-            Step::Copy | Step::Constraints | Step::Advance | Step::Commit if server.blames_a_row() => {
+            Step::Copy | Step::Store | Step::Constraints | Step::Advance | Step::Commit
+                if server.blames_a_row() =>
+            {
                 match self.moved(place).await {
                     Ok(true) => Error::Clash { split: place.split.to_string() },
                     Ok(false) if failed.step == Step::Advance && not_as_expected => {
@@ -180,7 +182,7 @@ struct Open {
 
 /// A chunk whose `COMMIT` was sent.
 struct Closing<'s> {
-    answer: Queued<'s, Result<(), Refusal>>,
+    answer: Queued<'s, Result<u64, Refusal>>,
     admitted: Admitted<'s>,
     place: Place,
     lines: LineMap,
@@ -313,7 +315,9 @@ impl<'s> Load<'s> {
         };
         let place = self.place.clone();
         let sink = open.map(|open| open.sink);
-        let last = End { to: end.end.clone(), counts: end.counts, rejects: end.rejects, done: end.done };
+        let origins = stream.statements.origins(&end.counts, &end.lines);
+        let last =
+            End { to: end.end.clone(), counts: end.counts, origins, rejects: end.rejects, done: end.done };
         let answer =
             queued(chunk::close(stream.link, stream.statements, self.place.clone(), sink, last)).await;
         stream.pulse.waits();
@@ -331,14 +335,15 @@ impl<'s> Load<'s> {
         (&mut closing.answer).await;
         stream.pulse.moved();
         self.waited.answers += waiting.elapsed();
-        match std::pin::Pin::new(&mut closing.answer).take_output() {
-            Some(Ok(())) => {}
+        let skipped = match std::pin::Pin::new(&mut closing.answer).take_output() {
+            Some(Ok(skipped)) => skipped,
             Some(Err(refusal)) => {
                 return Err(stream.explain(refusal, &closing.place, Some(&closing.lines)).await);
             }
             None => return Err(Error::Bug("a request was answered twice".into())),
-        }
+        };
         let mut committed = closing.committed;
+        committed.counts = committed.counts.with_skipped(skipped).unwrap_or(committed.counts);
         committed.waited = std::mem::take(&mut self.waited);
         closing.admitted.committed(&self.stream.statements.plan.key.target, &self.place.split);
         self.total += committed.counts;

@@ -32,8 +32,8 @@ pub(crate) async fn ask(found: &Found, recipe: &Recipe, args: &RunArgs) -> Resul
         return question.ask().map(|()| emptyings);
     }
     let confirmed = emptyings.into_iter().map(|emptying| match emptying {
-        Emptying::Never => Emptying::Never,
         Emptying::AtFirst { .. } => Emptying::AtFirst { confirmed: true },
+        other => other,
     });
     Ok(confirmed.collect())
 }
@@ -53,28 +53,33 @@ impl Question {
         let Some((connected, destinations)) = &found.database else { return Ok(Vec::new()) };
         let mut emptyings = Vec::new();
         for (job, destination) in found.jobs.iter().zip(destinations) {
-            let (Destination::There(table), true) = (destination, self.fresh || job.truncate.is_some())
-            else {
-                emptyings.push(Emptying::Never);
-                continue;
-            };
-            let standing = connected.standing(&recipe.name, table).await?;
-            if job.truncate.is_none() {
-                self.losses.extend(standing.and_then(|standing| stays(job, table, &recipe.name, &standing)));
-                emptyings.push(Emptying::Never);
-                continue;
-            }
-            let empties = self.fresh || standing.is_none();
-            if empties {
-                self.empties = true;
-                self.losses.push(format!(
-                    "every row of {} goes away before the first one is loaded: truncate = \"first-run\"",
-                    table.qualified()
-                ));
-            }
-            emptyings.push(Emptying::AtFirst { confirmed: empties });
+            let truncate = job.truncate.is_some();
+            emptyings.push(match destination {
+                Destination::ToMake(_) if truncate => Emptying::Made,
+                Destination::There(table) if truncate || self.fresh => {
+                    let standing = connected.standing(&recipe.name, table).await?;
+                    self.about_table(job, table, &recipe.name, standing)
+                }
+                _ => Emptying::Never,
+            });
         }
         Ok(emptyings)
+    }
+
+    fn about_table(&mut self, job: &Job, table: &Table, name: &str, standing: Option<Standing>) -> Emptying {
+        if job.truncate.is_none() {
+            self.losses.extend(standing.and_then(|standing| stays(job, table, name, &standing)));
+            return Emptying::Never;
+        }
+        let confirmed = self.fresh || standing.is_none();
+        if confirmed {
+            self.empties = true;
+            self.losses.push(format!(
+                "every row of {} goes away before the first one is loaded: truncate = \"first-run\"",
+                table.qualified()
+            ));
+        }
+        Emptying::AtFirst { confirmed }
     }
 
     fn ask(&self) -> Result<(), Failure> {

@@ -11,8 +11,10 @@ use crate::job::{Job, Problem};
 /// Whether a table is emptied when its run begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Emptying {
-    /// The recipe does not ask for it, or the table was made just now.
+    /// The recipe does not ask for it.
     Never,
+    /// The recipe does, and the run makes the table: whoever else may be faster and fill it, nobody was asked.
+    Made,
     /// When the ledger does not know the run; `confirmed` unless nobody was asked, because it did.
     AtFirst { confirmed: bool },
 }
@@ -22,6 +24,7 @@ impl Emptying {
     pub(crate) fn of(self, statement: &str) -> Option<empty::Emptying<'_>> {
         match self {
             Emptying::Never => None,
+            Emptying::Made => Some(empty::Emptying { statement: "", confirmed: true }),
             Emptying::AtFirst { confirmed } => Some(empty::Emptying { statement, confirmed }),
         }
     }

@@ -11,7 +11,7 @@ use tokio_postgres::types::Type;
 
 use super::backend::Link;
 use super::claim::Owner;
-use super::plan::{Param, Plan, TableId};
+use super::plan::{Plan, TableId};
 use super::table::{Kind, Table};
 use crate::copy::drift::Part;
 use crate::copy::error::Error;
@@ -52,7 +52,7 @@ pub fn truncate(table: &Table) -> String {
 /// What empties a table, and whether it may.
 #[derive(Clone, Copy, Debug)]
 pub struct Emptying<'a> {
-    /// `TRUNCATE …`.
+    /// `TRUNCATE …`, or nothing for a table that was made just now.
     pub statement: &'a str,
     /// Somebody said yes to it; where the ledger knew the run a moment ago, nobody was asked.
     pub confirmed: bool,
@@ -79,6 +79,8 @@ impl Plan {
             }
             Ok(None) => {
                 statement(link, "ROLLBACK").await?;
+                // Who began the run may have emptied the table since its file was looked at.
+                let table = with_its_file(link, table).await?;
                 Ok((self.adopt(link, parts, table).await?, table))
             }
             Err(error) => {
@@ -110,20 +112,25 @@ impl Plan {
             .batch_execute(emptying.statement)
             .await
             .map_err(|error| link.failure("TRUNCATE", &error))?;
-        let oid = [(&table.oid as Param<'_>, Type::OID)];
+        let table = with_its_file(link, table).await?;
+        let file = i64::from(table.relfilenode);
         let sql = format!(
-            "UPDATE {} SET target_relfilenode = c.relfilenode::bigint FROM pg_class c
-             WHERE name = $2 AND target = $3 AND c.oid = $1 RETURNING c.relfilenode",
+            "UPDATE {} SET target_relfilenode = $3 WHERE name = $1 AND target = $2",
             self.tables.run()
         );
-        let params: Vec<(Param<'_>, Type)> = oid
-            .into_iter()
-            .chain([(&self.key.name as Param<'_>, Type::TEXT), (&self.key.target, Type::TEXT)])
-            .collect();
-        let rows = link.rows("taking note of the emptied table", &sql, &params).await?;
-        let row = rows.first().ok_or_else(|| Error::Bug("the run that was begun is not there".into()))?;
-        Ok(Some(TableId { relfilenode: link.get(row, "relfilenode")?, ..table }))
+        let mut params = self.params();
+        params.push((&file, Type::INT8));
+        link.rows("taking note of the emptied table", &sql, &params).await?;
+        Ok(Some(table))
     }
+}
+
+/// The table with the file that it has now.
+async fn with_its_file(link: Link<'_>, table: TableId) -> Result<TableId, Error> {
+    let sql = "SELECT relfilenode FROM pg_class WHERE oid = $1";
+    let rows = link.rows("looking for the target table's file", sql, &[(&table.oid, Type::OID)]).await?;
+    let gone = || Error::Refused("the target table was dropped just now".into());
+    Ok(TableId { relfilenode: link.get(rows.first().ok_or_else(gone)?, "relfilenode")?, ..table })
 }
 
 async fn statement(link: Link<'_>, sql: &'static str) -> Result<(), Error> {

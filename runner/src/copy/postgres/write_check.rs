@@ -34,8 +34,10 @@ pub async fn obstacles(
         Mode::Upsert => columns.iter().filter(|column| !table.primary_key.contains(column)).collect(),
         Mode::Append | Mode::Skip => Vec::new(),
     };
+    // To read `excluded` is to read the column.
+    let read: Vec<&String> = table.primary_key.iter().chain(set.iter().copied()).collect();
     let params: [(Param<'_>, Type); 3] =
-        [(&table.oid, Type::OID), (&table.primary_key, Type::TEXT_ARRAY), (&set, Type::TEXT_ARRAY)];
+        [(&table.oid, Type::OID), (&read, Type::TEXT_ARRAY), (&set, Type::TEXT_ARRAY)];
     let rows = link.rows("looking for what is in the way of writing", FACTS, &params).await?;
     let row = rows.first().ok_or_else(|| Error::Bug("no answer about the target table".into()))?;
     if link.get(row, "deferrable")? {
@@ -71,7 +73,7 @@ pub async fn obstacles(
     Ok(found)
 }
 
-/// `$1` is the table, `$2` its key, `$3` the columns that are overwritten. Rules for UPDATE (2) and INSERT (3).
+/// `$1` is the table, `$2` the columns that are read, `$3` those that are overwritten. Rules for UPDATE (2) and INSERT (3).
 const FACTS: &str = "\
 SELECT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = $1 AND c.contype = 'p' AND c.condeferrable) AS deferrable,
     EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = $1 AND r.ev_type IN ('2', '3') AND r.ev_enabled <> 'D') AS rules,

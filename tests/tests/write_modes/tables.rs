@@ -4,7 +4,7 @@ use etl_tests::bed::Bed;
 
 use super::bed::{bed, counts, forget, recipe, rows};
 
-/// One stream turns from table to table: each has its own temporary table, made once.
+/// One stream turns from table to table, and its temporary table with it.
 #[tokio::test]
 async fn one_stream_writes_into_several_tables_in_several_modes() {
     let bed = Bed::new("write_tables").await;

@@ -41,8 +41,8 @@ pub(super) struct Store {
 }
 
 impl Statements {
-    /// Prepares them in one round trip; makes the temporary table before, where the connection has none yet. `write` is
-    /// for the table `table`.
+    /// Prepares them in one round trip; makes the temporary table before, where rows go through one. `write` is for the
+    /// table `table`.
     pub async fn prepare(
         link: Link<'_>,
         plan: &Plan,
@@ -50,7 +50,8 @@ impl Statements {
         write: &Write,
     ) -> Result<Statements, Error> {
         if let Some(through) = &write.through {
-            make(link, through).await?;
+            let made = link.client.batch_execute(&through.make).await;
+            made.map_err(|error| link.failure("making a temporary table", &error))?;
         }
         let (check_sql, advance_sql) = (check_sql(&plan.tables.ledger()), advance_sql(&plan.tables.ledger()));
         let rejects_sql = rejects::sql(&plan.tables.reject());
@@ -101,17 +102,6 @@ pub(super) async fn may_leave_out(link: Link<'_>, table: u32) -> Result<bool, Er
     let rows = link.rows("looking for triggers", TRIGGERS, &oid).await?;
     let found = rows.first().map(|row| link.get(row, "may_leave_out")).transpose()?;
     Ok(found.unwrap_or(true))
-}
-
-/// A session loads several tables in turn, so the table may be there.
-async fn make(link: Link<'_>, through: &Through) -> Result<(), Error> {
-    const ACTION: &str = "making a temporary table";
-    let name = [(&through.temporary as Param<'_>, Type::TEXT)];
-    let there = link.rows(ACTION, "SELECT to_regclass($1) IS NOT NULL AS there", &name).await?;
-    if there.first().map(|row| link.get(row, "there")).transpose()? == Some(true) {
-        return Ok(());
-    }
-    link.client.batch_execute(&through.make).await.map_err(|error| link.failure(ACTION, &error))
 }
 
 async fn store(link: Link<'_>, through: Option<&Through>) -> Result<Option<Store>, tokio_postgres::Error> {

@@ -50,9 +50,8 @@ pub struct Write {
 /// The way through a temporary table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Through {
-    /// Its name as SQL, `pg_temp.etl_rows_16400`: one for each target table of a session.
-    pub temporary: String,
-    /// Makes it, empty at each transaction's end.
+    /// Makes it, empty at each transaction's end, in place of the one of another target. A session has one at a time:
+    /// each that it has is emptied at each `COMMIT`, which takes a millisecond or two.
     pub make: String,
     /// From there into the target. Answers `keys` (the different keys that were sent), `stored` (how many of them were
     /// written, or left as they are on purpose) and `loaded` (input rows of which a row was inserted; NULL: all).
@@ -73,34 +72,35 @@ impl Write {
         if mode == Mode::Append {
             return Write { copy: copy(&table.qualified()), through: None };
         }
-        let temporary = format!("pg_temp.etl_rows_{}", table.oid);
         let ordinal = quoted(&free_name(columns));
         // WITH NO DATA reads nothing, so it needs no right to read; types and collations are the target's.
         let make = format!(
-            "CREATE TEMPORARY TABLE {} ON COMMIT DELETE ROWS AS SELECT {list} FROM {} WITH NO DATA; \
-             ALTER TABLE {temporary} ADD COLUMN {ordinal} bigint GENERATED ALWAYS AS IDENTITY",
-            temporary.trim_start_matches("pg_temp."),
+            "DROP TABLE IF EXISTS {TEMPORARY}; \
+             CREATE TEMPORARY TABLE {TEMPORARY} ON COMMIT DELETE ROWS AS SELECT {list} FROM {} WITH NO DATA; \
+             ALTER TABLE {TEMPORARY} ADD COLUMN {ordinal} bigint GENERATED ALWAYS AS IDENTITY",
             table.qualified()
         );
         let key = join(table.primary_key.iter().map(|name| quoted(name)));
         let rest = columns.iter().filter(|name| !table.primary_key.contains(name)).map(|name| quoted(name));
         let set = join(rest.map(|name| format!("{name} = excluded.{name}")));
-        let names = Names { target: &table.qualified(), temporary: &temporary, list: &list, key, ordinal };
+        let names = Names { target: &table.qualified(), list: &list, key, ordinal };
         let store = match (mode, set.is_empty()) {
             (Mode::Upsert, false) => names.overwrite(&set),
             (Mode::Upsert, true) => names.leave(),
             (Mode::Skip | Mode::Append, _) => names.skip(),
         };
         let leaves_rows = mode == Mode::Skip || set.is_empty();
-        let through = Through { temporary, make, store, counts_origins: mode == Mode::Skip, leaves_rows };
-        Write { copy: copy(&through.temporary), through: Some(through) }
+        let through = Through { make, store, counts_origins: mode == Mode::Skip, leaves_rows };
+        Write { copy: copy(TEMPORARY), through: Some(through) }
     }
 }
+
+/// The temporary table, as SQL.
+const TEMPORARY: &str = "pg_temp.etl_rows";
 
 /// What the statements are made of, quoted.
 struct Names<'a> {
     target: &'a str,
-    temporary: &'a str,
     /// The columns that are filled.
     list: &'a str,
     /// Those of the primary key.
@@ -112,8 +112,8 @@ struct Names<'a> {
 impl Names<'_> {
     /// The first row of each key is inserted where there is none of its key.
     fn skip(&self) -> String {
-        let Names { temporary, key, ordinal, .. } = self;
-        let origin = format!("(sent.{ordinal} - (SELECT min({ordinal}) FROM {temporary}) + 1)::int4");
+        let Names { key, ordinal, .. } = self;
+        let origin = format!("(sent.{ordinal} - (SELECT min({ordinal}) FROM {TEMPORARY}) + 1)::int4");
         format!(
             "{} ON CONFLICT ({key}) DO NOTHING RETURNING {key}) \
              SELECT count(*) AS keys, count(*) AS stored, \
@@ -147,9 +147,9 @@ impl Names<'_> {
     /// One row of each key, the first or the last that was sent. In the key's order, so that streams that write the same
     /// keys wait for each other, but not in a circle.
     fn insert(&self, order: &str) -> String {
-        let Names { target, temporary, list, key, ordinal } = self;
+        let Names { target, list, key, ordinal } = self;
         format!(
-            "WITH sent AS (SELECT DISTINCT ON ({key}) * FROM {temporary} ORDER BY {key}, {ordinal} {order}), \
+            "WITH sent AS (SELECT DISTINCT ON ({key}) * FROM {TEMPORARY} ORDER BY {key}, {ordinal} {order}), \
              stored AS (INSERT INTO {target} ({list}) SELECT {list} FROM sent ORDER BY {key}"
         )
     }
@@ -204,8 +204,8 @@ mod tests {
     fn other_modes_copy_into_a_table_with_the_targets_types_and_an_order() {
         for mode in [Mode::Skip, Mode::Upsert] {
             let write = write(mode, &["a"], &["a", "b"]);
-            assert_eq!(write.copy, r#"COPY pg_temp.etl_rows_7 ("a", "b") FROM STDIN (FORMAT csv)"#);
-            let make = r#"CREATE TEMPORARY TABLE etl_rows_7 ON COMMIT DELETE ROWS AS SELECT "a", "b" FROM "public"."Od""d" WITH NO DATA; ALTER TABLE pg_temp.etl_rows_7 ADD COLUMN "etl_ordinal" bigint GENERATED ALWAYS AS IDENTITY"#;
+            assert_eq!(write.copy, r#"COPY pg_temp.etl_rows ("a", "b") FROM STDIN (FORMAT csv)"#);
+            let make = r#"DROP TABLE IF EXISTS pg_temp.etl_rows; CREATE TEMPORARY TABLE pg_temp.etl_rows ON COMMIT DELETE ROWS AS SELECT "a", "b" FROM "public"."Od""d" WITH NO DATA; ALTER TABLE pg_temp.etl_rows ADD COLUMN "etl_ordinal" bigint GENERATED ALWAYS AS IDENTITY"#;
             assert_eq!(write.through.unwrap().make, make);
         }
     }
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn skip_inserts_the_first_row_of_a_key_and_counts_the_input_rows_of_those() {
         let through = write(Mode::Skip, &["b", "a"], &["a", "b", "c"]).through.unwrap();
-        let expected = r#"WITH sent AS (SELECT DISTINCT ON ("b", "a") * FROM pg_temp.etl_rows_7 ORDER BY "b", "a", "etl_ordinal" ASC), stored AS (INSERT INTO "public"."Od""d" ("a", "b", "c") SELECT "a", "b", "c" FROM sent ORDER BY "b", "a" ON CONFLICT ("b", "a") DO NOTHING RETURNING "b", "a") SELECT count(*) AS keys, count(*) AS stored, count(DISTINCT coalesce(($1::int4[])[(sent."etl_ordinal" - (SELECT min("etl_ordinal") FROM pg_temp.etl_rows_7) + 1)::int4], sent."etl_ordinal")) AS loaded FROM stored JOIN sent USING ("b", "a")"#;
+        let expected = r#"WITH sent AS (SELECT DISTINCT ON ("b", "a") * FROM pg_temp.etl_rows ORDER BY "b", "a", "etl_ordinal" ASC), stored AS (INSERT INTO "public"."Od""d" ("a", "b", "c") SELECT "a", "b", "c" FROM sent ORDER BY "b", "a" ON CONFLICT ("b", "a") DO NOTHING RETURNING "b", "a") SELECT count(*) AS keys, count(*) AS stored, count(DISTINCT coalesce(($1::int4[])[(sent."etl_ordinal" - (SELECT min("etl_ordinal") FROM pg_temp.etl_rows) + 1)::int4], sent."etl_ordinal")) AS loaded FROM stored JOIN sent USING ("b", "a")"#;
         assert_eq!(through.store, expected);
         assert!(through.counts_origins && through.leaves_rows);
     }

@@ -156,6 +156,16 @@ mod tests {
         assert!(matches!(whole.target, Target::Postgres(_)));
     }
 
+    #[test]
+    fn a_trial_of_a_table_that_is_written_by_its_key_is_one_as_any_other() {
+        let more = "limit = 5\nwrite = 'upsert'\ntruncate = 'first-run'\n";
+        let postgres = "[target.postgres]\nurl = 'postgres://h/d'\n";
+        assert!(read(&format!("{CLUSTER}{postgres}{TABLE}{more}"), &[]).unwrap().note.is_some());
+        let problems = read(&format!("{CLUSTER}{TABLE}{more}"), &[]).unwrap_err();
+        assert!(problems[0].contains("`tables[0].write`: goes by a table's primary key"), "{problems:?}");
+        assert!(problems[1].contains("`tables[0].truncate`: empties a table"), "{problems:?}");
+    }
+
     fn read(text: &str, environment: &[(&str, &str)]) -> Result<Recipe, Vec<String>> {
         let environment =
             environment.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));

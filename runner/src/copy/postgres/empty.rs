@@ -70,7 +70,8 @@ impl Plan {
         fresh: bool,
         emptying: Emptying<'_>,
     ) -> Result<(Started, TableId), Error> {
-        statement(link, "BEGIN").await?;
+        // Whatever the session's default is: who waited for another process's row has to see what became of it.
+        statement(link, "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         let begun = self.begin_emptied(link, owner, parts, table, fresh, emptying).await;
         match begun {
             Ok(Some(table)) => {

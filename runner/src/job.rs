@@ -241,7 +241,7 @@ impl Job {
     }
 
     /// Into which table, and how if not as usual: `public.t (upsert)`.
-    pub(crate) fn into_words(&self) -> String {
+    pub(crate) fn target_and_mode(&self) -> String {
         match self.write {
             Mode::Append => self.into.clone(),
             mode => format!("{} ({})", self.into, mode.name()),

@@ -85,7 +85,7 @@ impl Planned<'_> {
             1 => "1 split".into(),
             more => format!("{} splits", grouped(more as u64)),
         };
-        let mut text = format!("{source} -> {}: {count}\n", job.into_words());
+        let mut text = format!("{source} -> {}: {count}\n", job.target_and_mode());
         for split in splits.iter().take(SHOWN) {
             text += &format!("  {}\n", split.words);
         }

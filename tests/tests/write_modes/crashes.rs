@@ -39,9 +39,9 @@ async fn is_right(bed: &Bed, mode: &str) {
 async fn killed(database: &str, mode: &str) {
     let mut random = Random::of_the_test_run();
     let bed = bed(database, TABLE, csv()).await;
-    bed.slow_down_table("t", 30).await;
-    recipe(&bed, mode, "streams = 3\nchunk_rows = 200\nsplit_bytes = \"16 KiB\"", "");
-    for kill in 0..8 {
+    bed.slow_down_table("t", 40).await;
+    recipe(&bed, mode, "streams = 3\nchunk_rows = 100\nsplit_bytes = \"16 KiB\"", "");
+    for kill in 0..6 {
         let before = bed.progress().await;
         let etl = bed.start();
         until("the next chunks", async || (bed.progress().await.chunks > before.chunks + 1).then_some(()))

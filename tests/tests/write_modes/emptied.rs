@@ -39,7 +39,7 @@ async fn a_first_run_asks_and_empties_once() {
 
 #[tokio::test]
 async fn a_load_that_was_begun_is_never_emptied() {
-    let csv = (0..4000).fold("id,v\n".to_string(), |text, id| text + &format!("{id},x\n"));
+    let csv = (0..12_000).fold("id,v\n".to_string(), |text, id| text + &format!("{id},x\n"));
     let bed = bed("empty_resume", TABLE, csv).await;
     bed.slow_down_table("t", 30).await;
     recipe(&bed, "append", "streams = 2\nchunk_rows = 100", FIRST);
@@ -51,9 +51,9 @@ async fn a_load_that_was_begun_is_never_emptied() {
         assert_eq!(etl.kill().code, None);
     }
     bed.run().code(0);
-    assert_eq!((there(&bed).await, counts(&bed).await[0]), (0, 4000));
-    assert_eq!(bed.number("SELECT count(DISTINCT id) FROM public.t").await, 4000);
-    assert_eq!(bed.number("SELECT count(*) FROM public.t").await, 4000);
+    assert_eq!((there(&bed).await, counts(&bed).await[0]), (0, 12_000));
+    assert_eq!(bed.number("SELECT count(DISTINCT id) FROM public.t").await, 12_000);
+    assert_eq!(bed.number("SELECT count(*) FROM public.t").await, 12_000);
 }
 
 /// The row of the run is written, and TRUNCATE waits for a lock.

@@ -68,6 +68,32 @@ async fn kills_in_the_middle_of_upsert_change_neither_rows_nor_counts() {
     killed("write_kill_upsert", "upsert").await;
 }
 
+/// A stream that lost its connection makes its temporary table anew on another one.
+#[tokio::test]
+async fn lost_connections_change_neither_rows_nor_counts() {
+    for mode in ["skip", "upsert"] {
+        let bed = bed(&format!("write_lost_{mode}"), TABLE, csv()).await;
+        bed.slow_down_table("t", 20).await;
+        recipe(&bed, mode, "streams = 3\nchunk_rows = 100\nsplit_bytes = \"16 KiB\"", "");
+        let etl = bed.start();
+        for _ in 0..5 {
+            let before = bed.progress().await;
+            until("the next chunks", async || {
+                (bed.progress().await.chunks > before.chunks + 3).then_some(())
+            })
+            .await;
+            bed.sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+                 AND application_name LIKE 'etl/%' AND application_name NOT LIKE 'etl/control/%'",
+            )
+            .await;
+            assert!(bed.progress().await.is_midway());
+        }
+        etl.finish().await.code(0);
+        is_right(&bed, mode).await;
+    }
+}
+
 /// Streams and processes meet the same keys all the time.
 #[tokio::test]
 async fn three_processes_that_write_the_same_keys_count_each_once() {

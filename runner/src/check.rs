@@ -75,7 +75,7 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
                 out,
                 "{} -> {}: {}, {reads} of {all} columns read, {makes} columns loaded: no problem found",
                 job.from,
-                job.into,
+                job.target_and_mode(),
                 counted(&job.units)
             );
         }

@@ -106,7 +106,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub recipe: RecipeArgs,
     /// Forget what the ledger knows about this migration and load everything again. Deletes no row of a
-    /// database (says how many stay there), but the files that a load before left in a folder; asks first.
+    /// database (says how many stay there) unless the table's `truncate` says so, but the files that a load before left in a
+    /// folder; asks first.
     #[arg(long)]
     pub fresh: bool,
     /// Answer yes to every question.

@@ -12,7 +12,7 @@ use crate::reject::Tally;
 pub struct Counts {
     /// Rows of the source, undecodable ones too; not blank lines.
     pub read: u64,
-    /// Rows of which at least one row went to the target.
+    /// Rows of which at least one row is in the target.
     pub loaded: u64,
     /// Rows that a module left out on purpose.
     pub filtered: u64,
@@ -28,6 +28,11 @@ impl Counts {
     /// Whether every row read is accounted for.
     pub fn balanced(&self) -> bool {
         self.read == self.loaded + self.filtered + self.rejected + self.skipped
+    }
+
+    /// The same, but `rows` of what counted as loaded were there already; `None` where fewer were loaded.
+    pub fn with_skipped(self, rows: u64) -> Option<Counts> {
+        Some(Counts { loaded: self.loaded.checked_sub(rows)?, skipped: self.skipped + rows, ..self })
     }
 }
 
@@ -284,6 +289,10 @@ mod tests {
         let counts = Counts { read: 4, loaded: 1, filtered: 1, rejected: 1, skipped: 1, written: 9 };
         assert!(counts.balanced());
         assert!(!Counts { loaded: 0, ..counts }.balanced());
+        let skipped = counts.with_skipped(1).unwrap();
+        assert!(skipped.balanced());
+        assert_eq!((skipped.loaded, skipped.skipped, skipped.written), (0, 2, 9));
+        assert_eq!(counts.with_skipped(2), None);
     }
 
     #[test]

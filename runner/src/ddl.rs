@@ -85,7 +85,7 @@ fn one_line(text: &str) -> String {
 
 fn as_json(made: &[(Job, Creation)], flavor: Flavor) -> String {
     let tables = made.iter().map(|(job, creation)| {
-        let Creation { statement, notes } = creation;
+        let Creation { statement, notes, .. } = creation;
         json!({"from": job.from, "into": job.into, "statement": statement, "notes": notes})
     });
     json!({"for": flavor.name(), "tables": tables.collect::<Vec<_>>()}).to_string()

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use crate::chunk::ChunkLimits;
 use crate::copy::postgres::table::{Column, Table as TargetTable};
+use crate::copy::postgres::write::Mode;
 use crate::job_units::{JobUnit, units};
 use crate::loads::{self, Loads, loads};
 use crate::loads_changes::changes;
 use crate::memory::Memory;
 use crate::pipeline::TablePath;
-use crate::recipe::{Create, Recipe};
+use crate::recipe::{Create, Recipe, Truncate};
 use crate::recipe_lines::join;
 use crate::schema::Field;
 use crate::source;
@@ -39,6 +40,10 @@ pub(crate) struct Job {
     pub(crate) create: Option<Create>,
     /// Whether the target may be UNLOGGED.
     pub(crate) allow_unlogged: bool,
+    /// What happens to rows whose key is there.
+    pub(crate) write: Mode,
+    /// Whether the target is emptied before its first row.
+    pub(crate) truncate: Option<Truncate>,
 }
 
 /// Something that stands in the way, with the key of the recipe that it is about.
@@ -110,6 +115,8 @@ pub(crate) fn prepare(
         round: table.round.clone(),
         create: table.create,
         allow_unlogged: table.allow_unlogged,
+        write: table.write,
+        truncate: table.truncate,
     })
 }
 
@@ -228,6 +235,19 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
 }
 
 impl Job {
+    /// The names of the columns that reach the target.
+    pub(crate) fn columns(&self) -> Vec<String> {
+        self.path.chain.output().iter().map(|field| field.name.clone()).collect()
+    }
+
+    /// Into which table, and how if not as usual: `public.t (upsert)`.
+    pub(crate) fn target_and_mode(&self) -> String {
+        match self.write {
+            Mode::Append => self.into.clone(),
+            mode => format!("{} ({})", self.into, mode.name()),
+        }
+    }
+
     /// Whether it reads standard input, which is another source each time.
     pub(crate) fn reads_stdin(&self) -> bool {
         self.units.iter().any(|unit| !unit.unit.can_be_reopened())

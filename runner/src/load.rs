@@ -267,6 +267,7 @@ fn table(job: &Job, standing: &Standing) -> Table {
     Table {
         from: job.from.clone(),
         into: job.into.clone(),
+        write: job.write.name(),
         splits: standing.splits.0,
         splits_done: standing.splits.1,
         rows: standing.counts.into(),

@@ -9,6 +9,7 @@ use crate::copy::postgres::nodes::Node;
 use crate::copy::postgres::placement::Placement;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::job::Job;
 use crate::job_units::{Cutting, JobUnit};
 use crate::prepare::Prepared;
 use crate::recipe::Recipe;
@@ -34,7 +35,7 @@ pub(crate) async fn plan(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Fa
     for job in &found.jobs {
         for unit in &job.units {
             let splits = splits(recipe, unit).await?;
-            planned.push(Planned { source: unit.unit.key(), into: &job.into, splits });
+            planned.push(Planned { source: unit.unit.key(), job, splits });
         }
     }
     let nodes: Vec<String> =
@@ -66,7 +67,7 @@ pub(crate) async fn plan(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Fa
 /// A source with its splits.
 struct Planned<'a> {
     source: &'a str,
-    into: &'a str,
+    job: &'a Job,
     splits: Vec<Shown>,
 }
 
@@ -78,13 +79,13 @@ struct Shown {
 
 impl Planned<'_> {
     fn text(&self) -> String {
-        let Planned { source, into, splits } = self;
+        let Planned { source, job, splits } = self;
         let count = match splits.len() {
             0 => "one split, read from its beginning".into(),
             1 => "1 split".into(),
             more => format!("{} splits", grouped(more as u64)),
         };
-        let mut text = format!("{source} -> {into}: {count}\n");
+        let mut text = format!("{source} -> {}: {count}\n", job.target_and_mode());
         for split in splits.iter().take(SHOWN) {
             text += &format!("  {}\n", split.words);
         }
@@ -155,9 +156,9 @@ fn placed(streams: usize, nodes: usize) -> Vec<usize> {
 fn print_json(planned: &[Planned<'_>], nodes: &[String], placed: &[usize]) {
     let sources: Vec<_> = planned
         .iter()
-        .map(|Planned { source, into, splits }| {
+        .map(|Planned { source, job, splits }| {
             let splits: Vec<_> = splits.iter().map(|split| &split.json).collect();
-            json!({"file": source, "into": into, "splits": splits})
+            json!({"file": source, "into": job.into, "write": job.write.name(), "splits": splits})
         })
         .collect();
     let nodes: Vec<_> = nodes

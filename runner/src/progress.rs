@@ -149,8 +149,10 @@ impl Speed {
             HumanCount(self.rows.round() as u64),
             HumanBytes(self.bytes.round() as u64)
         );
-        if now.counts.rejected > 0 {
-            let _ = write!(line, ", {} rejected", HumanCount(now.counts.rejected));
+        for (rows, fate) in [(now.counts.rejected, "rejected"), (now.counts.skipped, "skipped")] {
+            if rows > 0 {
+                let _ = write!(line, ", {} {fate}", HumanCount(rows));
+            }
         }
         if let Some(left) = now.gives_up_in {
             let _ = write!(line, ", no node answers: giving up in {} s", left.as_secs());
@@ -187,10 +189,10 @@ mod tests {
         let speed = Speed { last: None, rows: 1000.4, bytes: 1024.0, nodes: vec![0.0] };
         let mut now = snapshot(12_345, 1024);
         assert_eq!(speed.line(&now, None), "12,345 rows, 1,000 rows/s, 1.00 KiB/s");
-        now.counts.rejected = 2;
+        (now.counts.rejected, now.counts.skipped) = (2, 1000);
         assert_eq!(
             speed.line(&now, Some(11 * 1024)),
-            "12,345 rows, 1,000 rows/s, 1.00 KiB/s, 2 rejected, 10 seconds left"
+            "12,345 rows, 1,000 rows/s, 1.00 KiB/s, 2 rejected, 1,000 skipped, 10 seconds left"
         );
     }
 

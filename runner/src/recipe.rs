@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use toml::de::{DeTable, DeValue};
 
+use crate::copy::postgres::write::Mode;
 pub use crate::recipe_document::{Document, SourceKeys, StepKeys, TableKeys, TargetKeys};
 use crate::recipe_error::{Diagnosis, MAX_RECIPE_BYTES};
 pub use crate::recipe_error::{Error, Origin, Problem};
@@ -21,9 +22,9 @@ pub use crate::recipe_run::{MaxRejects, RunSettings};
 use crate::recipe_secret::has_password;
 use crate::recipe_settings::Settings;
 pub use crate::recipe_source::Source;
-use crate::recipe_source::{check_tables, of_trials, source};
+use crate::recipe_source::{check_tables, check_writes, of_trials, source};
 use crate::recipe_steps::{modules, text};
-pub use crate::recipe_tables::{Create, Table};
+pub use crate::recipe_tables::{Create, Table, Truncate};
 use crate::recipe_tables::{check_into, tables};
 use crate::{copy, transform};
 
@@ -168,6 +169,8 @@ impl Recipe {
             round: Vec::new(),
             create: None,
             allow_unlogged: false,
+            write: Mode::Append,
+            truncate: None,
         };
         let said = Said { name: Some(name), file: None, base: &flags.folder, tables: vec![(0, table)] };
         join(diagnosis, &keys, vec![environment], flags, said)
@@ -214,6 +217,7 @@ fn join(
     run.check(&mut diagnosis);
     let name = said.name.unwrap_or_default();
     let target = target(&mut diagnosis, &settings, said.base, &name);
+    check_writes(&mut diagnosis, &target, &said.tables);
     let (target, note) = of_trials(target, &said.tables, flags.to.is_some(), (said.base, &name));
     let (file, base) = (said.file.map(Path::to_path_buf), said.base.to_path_buf());
     let lines = Lines::default();

@@ -9,8 +9,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
+use crate::copy::postgres::write::Mode;
 use crate::recipe_run::RunSettings;
-use crate::recipe_tables::Create;
+use crate::recipe_tables::{Create, Truncate};
 use crate::schema::{Scalar, Type};
 use crate::{copy, source, transform};
 
@@ -113,6 +114,17 @@ pub struct TableKeys {
     /// table must be there. It has no meaning for files.
     #[schemars(example = &"if-missing")]
     pub create: Option<Create>,
+    /// What happens to a row whose primary key is in the target already: `"append"` does not look, and the server refuses
+    /// the row; `"skip"` leaves the one that is there, and counts the input row as skipped; `"upsert"` overwrites the
+    /// columns that the rows fill. The last two need a primary key that the rows fill, and write to a database. Of rows
+    /// with the same key in one split `"skip"` keeps the first, `"upsert"` the last; of rows in different splits, which
+    /// streams load at the same time, it is not defined which one stays.
+    #[serde(default)]
+    pub write: Mode,
+    /// `"first-run"`: the target table is emptied (`TRUNCATE`) in the transaction that begins the load's ledger. Never when
+    /// a load continues, and again only with `--fresh`. A run asks before, or takes `--yes`.
+    #[schemars(example = &"first-run")]
+    pub truncate: Option<Truncate>,
     /// Loads an UNLOGGED table although it loses its rows when the server crashes; the ledger is then UNLOGGED
     /// as well.
     #[serde(default)]

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::copy::postgres::write::Mode;
 use crate::recipe::{Recipe, Source, Table};
 use crate::source::cassandra;
 use crate::transform::{Constant, Step};
@@ -51,6 +52,9 @@ pub(crate) fn shaping(recipe: &Recipe, table: &Table) -> Vec<(String, String)> {
             table.round.iter().map(|column| Value::from(column.as_str()).to_string()).collect();
         columns.sort();
         parts.push(("round".into(), list(columns.into_iter())));
+    }
+    if table.write != Mode::default() {
+        parts.push(("write".into(), table.write.name().into()));
     }
     let steps = table.transforms.iter().enumerate();
     parts.extend(steps.map(|(at, step)| (format!("transforms[{at}]"), step_in_words(step))));
@@ -166,14 +170,24 @@ mod tests {
         assert_eq!(shaping(&recipe, &recipe.tables[0]), expected);
     }
 
+    fn of_table(lines: &str) -> Vec<(String, String)> {
+        let target = "[target.postgres]\nurl = 'postgres://h/d'\n";
+        let text = format!("name = 'n'\n{target}[[tables]]\nfrom = 'a.csv'\ninto = 't'\n{lines}\n");
+        let flags = crate::recipe::Flags::default();
+        let recipe = Recipe::parse(text.as_bytes(), "r".as_ref(), "/r".as_ref(), [], &flags).unwrap();
+        shaping(&recipe, &recipe.tables[0])
+    }
+
+    #[test]
+    fn a_write_mode_shapes_rows_unless_it_is_the_default_and_what_was_emptied_does_not() {
+        assert_eq!(of_table("write = 'append'\ntruncate = 'first-run'"), []);
+        assert_eq!(of_table("write = 'upsert'"), [("write".into(), "upsert".into())]);
+        assert_eq!(of_table("write = 'skip'"), [("write".into(), "skip".into())]);
+    }
+
     #[test]
     fn what_the_target_may_round_shapes_rows_in_whatever_order() {
-        let read = |round: &str| {
-            let text = format!("name = 'n'\n[[tables]]\nfrom = 'a.csv'\ninto = 't'\nround = {round}\n");
-            let flags = crate::recipe::Flags::default();
-            let recipe = Recipe::parse(text.as_bytes(), "r".as_ref(), "/r".as_ref(), [], &flags).unwrap();
-            shaping(&recipe, &recipe.tables[0])
-        };
+        let read = |round: &str| of_table(&format!("round = {round}"));
         assert_eq!(read("['b', 'a']"), [("round".into(), "{ \"a\", \"b\" }".into())]);
         assert_eq!(read("['b', 'a']"), read("['a', 'b']"));
     }

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crate::copy;
+use crate::copy::postgres::write::Mode;
 use crate::recipe::Target;
 use crate::recipe_error::Diagnosis;
 use crate::recipe_lines::join;
@@ -66,6 +67,23 @@ pub(crate) fn of_trials(
             (Target::Files(copy::files::Settings { dir }), Some(note))
         }
         target => (target, None),
+    }
+}
+
+/// Tells of keys of tables that do not go with files as the target.
+pub(crate) fn check_writes(diagnosis: &mut Diagnosis, target: &Target, tables: &[(usize, Table)]) {
+    let Target::Files(_) = target else { return };
+    for (at, table) in tables {
+        let path = format!("tables[{at}]");
+        if table.write != Mode::Append {
+            let what =
+                "goes by a table's primary key, and the target is files, which have none: leave it out";
+            diagnosis.wrong(&join(&path, "write"), what);
+        }
+        if table.truncate.is_some() {
+            diagnosis
+                .wrong(&join(&path, "truncate"), "empties a table, and the target is files: leave it out");
+        }
     }
 }
 
@@ -136,6 +154,16 @@ mod tests {
         assert!(matches!(told.target, Target::Postgres(_)) && told.note.is_none());
         let whole = read(&text.replace("limit = 5", "where = 'a > 1'"), &[]).unwrap();
         assert!(matches!(whole.target, Target::Postgres(_)));
+    }
+
+    #[test]
+    fn a_trial_of_a_table_that_is_written_by_its_key_is_one_as_any_other() {
+        let more = "limit = 5\nwrite = 'upsert'\ntruncate = 'first-run'\n";
+        let postgres = "[target.postgres]\nurl = 'postgres://h/d'\n";
+        assert!(read(&format!("{CLUSTER}{postgres}{TABLE}{more}"), &[]).unwrap().note.is_some());
+        let problems = read(&format!("{CLUSTER}{TABLE}{more}"), &[]).unwrap_err();
+        assert!(problems[0].contains("`tables[0].write`: goes by a table's primary key"), "{problems:?}");
+        assert!(problems[1].contains("`tables[0].truncate`: empties a table"), "{problems:?}");
     }
 
     fn read(text: &str, environment: &[(&str, &str)]) -> Result<Recipe, Vec<String>> {

@@ -8,6 +8,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use toml::de::{DeTable, DeValue};
 
+use crate::copy::postgres::write::Mode;
 use crate::recipe_error::{Diagnosis, nearest};
 use crate::recipe_keys::kind;
 use crate::recipe_lines::join;
@@ -35,6 +36,10 @@ pub struct Table {
     pub create: Option<Create>,
     /// Whether the target may be an UNLOGGED table.
     pub allow_unlogged: bool,
+    /// What happens to rows whose key is there.
+    pub write: Mode,
+    /// Whether the target is emptied before its first row.
+    pub truncate: Option<Truncate>,
 }
 
 /// When a target is made.
@@ -43,6 +48,14 @@ pub struct Table {
 pub enum Create {
     /// When there is no table of its name.
     IfMissing,
+}
+
+/// When a target is emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub enum Truncate {
+    /// When the ledger does not know the load yet.
+    FirstRun,
 }
 
 /// The most tables of one recipe.
@@ -105,6 +118,7 @@ fn table(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str, base: &Path
             None
         }
     });
+    let (write, truncate) = writing(diagnosis, table, path);
     let unlogged = table.get("allow_unlogged").map(|value| match value.get_ref() {
         DeValue::Boolean(yes) => *yes,
         other => {
@@ -124,7 +138,34 @@ fn table(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str, base: &Path
         round: round.unwrap_or_default(),
         create,
         allow_unlogged: unlogged.unwrap_or_default(),
+        write,
+        truncate,
     })
+}
+
+/// How rows get into a table that may hold some.
+fn writing(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str) -> (Mode, Option<Truncate>) {
+    let write = table.get("write").and_then(|value| {
+        let mode = Mode::ALL.into_iter().find(|mode| value.get_ref().as_str() == Some(mode.name()));
+        if mode.is_none() {
+            diagnosis.wrong(&join(path, "write"), "must be \"append\", \"skip\" or \"upsert\"");
+        }
+        mode
+    });
+    let from = table.get("from").and_then(|from| from.get_ref().as_str());
+    let truncate = table.get("truncate").and_then(|value| match (value.get_ref().as_str(), from) {
+        (Some("first-run"), Some("-")) => {
+            let what = "not with standard input, of which every run is the first: each would empty the table";
+            diagnosis.wrong(&join(path, "truncate"), what);
+            None
+        }
+        (Some("first-run"), _) => Some(Truncate::FirstRun),
+        _ => {
+            diagnosis.wrong(&join(path, "truncate"), "must be \"first-run\", or be left out");
+            None
+        }
+    });
+    (write.unwrap_or_default(), truncate)
 }
 
 /// Tells of a target table that no database can have.
@@ -280,10 +321,28 @@ mod tests {
                 .ends_with("`tables[0].create`: must be \"if-missing\", or be left out")
         );
         assert_eq!(problems("create = 'if-missing'"), Vec::<String>::new());
+        assert!(problems("write = 'merge'")[0].ends_with("must be \"append\", \"skip\" or \"upsert\""));
+        assert!(problems("truncate = true")[0].ends_with("must be \"first-run\", or be left out"));
         assert!(
             problems("round = 'a'")[0].ends_with("`tables[0].round`: must be a list of columns, found text")
         );
         assert!(problems("round = []")[0].ends_with("`tables[0].round`: names no column"));
+    }
+
+    #[test]
+    fn how_rows_are_written_is_one_of_three_ways_and_append_unless_said() {
+        let of = |lines: &str| {
+            let (tables, problems) = read(&format!("[[tables]]\nfrom = 'a'\ninto = 't'\n{lines}\n"));
+            assert_eq!(problems, Vec::<String>::new());
+            (tables[0].1.write, tables[0].1.truncate)
+        };
+        assert_eq!(of(""), (Mode::Append, None));
+        for mode in Mode::ALL {
+            assert_eq!(of(&format!("write = '{}'", mode.name())), (mode, None));
+        }
+        assert_eq!(of("truncate = 'first-run'"), (Mode::Append, Some(Truncate::FirstRun)));
+        let (_, problems) = read("[[tables]]\nfrom = '-'\ninto = 't'\ntruncate = 'first-run'\n");
+        assert!(problems[0].contains("`tables[0].truncate`: not with standard input"), "{problems:?}");
     }
 
     #[test]

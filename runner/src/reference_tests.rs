@@ -87,7 +87,7 @@ fn every_key_in_it_may_be_uncommented() {
 
 #[test]
 fn every_key_of_a_cluster_may_be_uncommented() {
-    let text = uncommented_without(&["source.csv", "target.postgres"], &["max_rejects", "types"]);
+    let text = uncommented_without(&["source.csv", "target.postgres"], &["max_rejects", "types", "truncate"]);
     let recipe = parse(&text.replace("data/flights-*.csv", "bank.transactions"));
     let options = &recipe.tables[0].cassandra;
     assert_eq!((options.limit, options.ttl.len()), (Some(1000), 1));

@@ -113,6 +113,8 @@ pub struct Table {
     pub from: String,
     /// Table of the target.
     pub into: String,
+    /// What happens to rows whose key is there: `append`, `skip` or `upsert`.
+    pub write: &'static str,
     /// Splits, and those that are done.
     pub splits: u64,
     /// Splits that are done.
@@ -207,8 +209,13 @@ impl Report {
             }
         }
         for table in &self.tables {
-            let Table { from, into, splits, splits_done, rows, .. } = table;
-            writeln!(to, "  table     {from} -> {into}: {splits_done} of {splits} splits, {}", fates(rows))?;
+            let Table { from, into, write, splits, splits_done, rows, .. } = table;
+            let mode = if *write == "append" { String::new() } else { format!(" ({write})") };
+            writeln!(
+                to,
+                "  table     {from} -> {into}{mode}: {splits_done} of {splits} splits, {}",
+                fates(rows)
+            )?;
         }
         let splits: u64 = self.tables.iter().map(|table| table.splits).sum();
         if splits > 0 && splits < self.streams && self.source_bytes >= WORTH_SPLITTING_BYTES {
@@ -278,7 +285,7 @@ fn fates(rows: &Rows) -> String {
             fates.push(format!("{} {fate}", grouped(count)));
         }
     }
-    if rows.written > rows.loaded {
+    if rows.written > rows.loaded + rows.skipped {
         fates.push(format!("{} written", grouped(rows.written)));
     }
     format!("{} rows read: {}", grouped(rows.read), fates.join(", "))
@@ -332,6 +339,25 @@ flights: done, with rejects
   rejects   6 read/ragged: 3 cells
 ";
         assert_eq!(report().summary(), expected);
+    }
+
+    #[test]
+    fn skipped_rows_and_the_mode_that_skips_them_are_told() {
+        let rows = |written| Counts { read: 5, loaded: 3, skipped: 2, written, ..Counts::default() }.into();
+        let mut report = report();
+        report.tables = vec![Table {
+            from: "a.csv".into(),
+            into: "t".into(),
+            write: "skip",
+            splits: 1,
+            splits_done: 1,
+            rows: rows(5),
+            shaped_by: Vec::new(),
+        }];
+        let line = "  table     a.csv -> t (skip): 1 of 1 splits, 5 rows read: 3 loaded, 2 skipped";
+        assert!(report.summary().contains(&format!("{line}\n")), "{}", report.summary());
+        report.tables[0].rows = rows(9);
+        assert!(report.summary().contains(&format!("{line}, 9 written\n")), "{}", report.summary());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `etl run`: load, or continue.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -14,10 +14,10 @@ use crate::job::Job;
 use crate::load::{self, Opened, Options, Outcome};
 use crate::prepare::{Found, Prepared};
 use crate::progress::Mode;
-use crate::recipe::{Recipe, Target};
+use crate::recipe::Target;
 use crate::report::{Ending, Report};
+use crate::run_ask;
 use crate::target::{self, Destination};
-use crate::units::grouped;
 
 /// More connections than this are rarely what a database wants.
 const MANY_STREAMS: u32 = 100;
@@ -37,9 +37,7 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
         let notes: Vec<String> = recipe.note.iter().cloned().chain(notes).collect();
         tell_notes(&notes, recipe.run.streams);
     }
-    if args.fresh && !args.yes {
-        ask(&found, recipe).await?;
-    }
+    let emptyings = run_ask::ask(&found, recipe, args).await?;
     let Found { jobs, database, .. } = found;
     let opened_target = match (database, &recipe.target) {
         (Some((connected, destinations)), _) => {
@@ -47,7 +45,7 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
                 tell_made(&jobs, &destinations);
             }
             let tables = prepared.make_tables(&connected, &jobs, destinations).await?;
-            connected.begin(&recipe.name, &jobs, &tables, args.fresh).await?
+            connected.begin(&recipe.name, &jobs, &tables, &emptyings, args.fresh).await?
         }
         (None, Target::Files(settings)) => target::files(&settings.dir, &recipe.name, &jobs, args.fresh)?,
         (None, Target::Postgres(_)) => return Err(Failure::Internal("no database".into())),
@@ -118,55 +116,6 @@ fn tell_made(jobs: &[Job], destinations: &[Destination]) {
             let _ = writeln!(err, "note: {}: {note}", job.into);
         }
     }
-}
-
-/// Says what `--fresh` would forget, and asks.
-async fn ask(found: &Found, recipe: &Recipe) -> Result<(), Failure> {
-    let losses = losses(found, recipe).await?;
-    if losses.is_empty() {
-        return Ok(());
-    }
-    let mut err = io::stderr();
-    for loss in losses {
-        let _ = writeln!(err, "{loss}");
-    }
-    if !io::stdin().is_terminal() {
-        return Err(Failure::Usage("--fresh asks, and there is no terminal to answer: add --yes".into()));
-    }
-    let _ = write!(err, "Forget what the ledger knows and load everything again? [y/N] ");
-    let _ = err.flush();
-    let mut answer = String::new();
-    let read = io::stdin().read_line(&mut answer);
-    match (read, answer.trim()) {
-        (Ok(_), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(Failure::Usage("not confirmed: nothing was touched".into())),
-    }
-}
-
-/// What starting over means for each table that was begun.
-async fn losses(found: &Found, recipe: &Recipe) -> Result<Vec<String>, Failure> {
-    let mut losses = Vec::new();
-    if let Some((connected, destinations)) = &found.database {
-        for destination in destinations {
-            let Destination::There(table) = destination else { continue };
-            let Some(standing) = connected.standing(&recipe.name, table).await? else { continue };
-            if standing.counts.written == 0 {
-                continue;
-            }
-            let (rows, name, into) = (grouped(standing.counts.written), &recipe.name, table.qualified());
-            losses.push(format!(
-                "{rows} rows that `{name}` loaded stay in {into}: they will be there twice, unless you delete them"
-            ));
-        }
-    }
-    if let Target::Files(settings) = &recipe.target {
-        let folders = found.jobs.iter().map(|job| target::folder(&settings.dir, job));
-        let begun = folders.filter(|folder| folder.join("etl.json").exists());
-        losses.extend(
-            begun.map(|folder| format!("the files of the load before in {} go away", folder.display())),
-        );
-    }
-    Ok(losses)
 }
 
 fn show(report: &Report, args: &RunArgs, voice: Voice) -> Result<(), Failure> {

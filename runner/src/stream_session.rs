@@ -88,7 +88,7 @@ impl Session {
         let name = stream_name(database.node(self.node).name(), &database.run, &loading.plan.key.target);
         let ready = async {
             self.connection.set_application_name(&name).await?;
-            Statements::prepare(self.link(), &loading.plan, loading.table, &loading.copy_sql).await
+            Statements::prepare(self.link(), &loading.plan, loading.table, &loading.write).await
         };
         self.statements = self.watched("preparing a stream's statements", ready).await?;
         self.table = table;
@@ -285,7 +285,7 @@ impl<'a> Place<'a> {
         connection.refuse_unsafe_append()?;
         let backend = connection.backend()?;
         let link = Link { client: &connection.client, backend: &backend };
-        let prepare = Statements::prepare(link, &loading.plan, loading.table, &loading.copy_sql);
+        let prepare = Statements::prepare(link, &loading.plan, loading.table, &loading.write);
         let statements = timeout(database.cluster.stall_timeout(), prepare).await.map_err(|_| {
             let reason = "it accepted a session and then said nothing".into();
             Error::Connect { address: node.address(), reason, state: None }

@@ -15,16 +15,17 @@ use crate::copy::postgres::control::Control;
 use crate::copy::postgres::create;
 use crate::copy::postgres::create_table::{Creation, Flavor, Names, Style};
 use crate::copy::postgres::environment::Environment;
-use crate::copy::postgres::identifier::quoted;
 use crate::copy::postgres::nodes::Node;
 use crate::copy::postgres::placement::Placement;
 use crate::copy::postgres::plan::TableId;
 use crate::copy::postgres::schema::Tables;
 use crate::copy::postgres::table::{Table, describe, find};
-use crate::copy::postgres::{Settings, table};
+use crate::copy::postgres::write::{Mode, Write};
+use crate::copy::postgres::{Settings, empty, table};
 use crate::job::{Job, Problem, ProblemKind, match_target};
 use crate::job_create::creation;
 use crate::recipe::Create;
+use crate::target_write::{self, Emptying};
 
 /// The key of the recipe that problems with the ledger are about.
 const LEDGER_KEY: &str = "target.postgres.schema";
@@ -54,8 +55,8 @@ pub(crate) struct Database {
 pub(crate) struct Loading {
     pub(crate) plan: Plan,
     pub(crate) table: TableId,
-    /// `COPY … FROM STDIN …`.
-    pub(crate) copy_sql: String,
+    /// How rows get into it.
+    pub(crate) write: Write,
 }
 
 /// The target table of a job, before a run.
@@ -136,6 +137,8 @@ impl Connected {
         if is_unlogged && !job.allow_unlogged {
             problems.push(Problem::target(&format!("tables[{index}].into"), unlogged(job)));
         }
+        let backend = self.cluster.control.backend()?;
+        problems.extend(target_write::problems(self.link(&backend), index, job, table).await?);
         self.check_ledger(is_unlogged, problems).await
     }
 
@@ -156,6 +159,9 @@ impl Connected {
                 return Ok(None);
             }
         };
+        if job.write != Mode::Append && !creation.has_key {
+            problems.push(target_write::no_key(index, job));
+        }
         let may = create::check(control, &job.into).await;
         if told(may, &format!("tables[{index}].create"), problems)?.is_none() {
             return Ok(None);
@@ -212,20 +218,26 @@ impl Connected {
         name: &str,
         jobs: &[Job],
         tables: &[Table],
+        emptyings: &[Emptying],
         fresh: bool,
     ) -> Result<Begun, Error> {
         let (mut loadings, mut ledgers, mut all_started) = (Vec::new(), Vec::new(), Vec::new());
         let control = Arc::new(Control::new(&self.cluster, self.nodes.clone())?);
-        for (job, table) in jobs.iter().zip(tables) {
+        for ((job, table), emptying) in jobs.iter().zip(tables).zip(emptyings) {
             let (backend, plan) = self.plan(name, table).await?;
             let link = self.link(&backend);
             let id = TableId::read(link, &table.qualified(), job.allow_unlogged).await?;
             // Standard input is another source each time: what it was before is no part of this run.
             let fresh = fresh || job.reads_stdin();
-            all_started.push(plan.open(link, &self.owner, &parts(job), id, fresh).await?);
+            let parts = parts(job);
+            let (started, id) = match emptying.of(&empty::truncate(table)) {
+                None => (plan.open(link, &self.owner, &parts, id, fresh).await?, id),
+                Some(how) => plan.open_emptied(link, &self.owner, &parts, id, fresh, how).await?,
+            };
+            all_started.push(started);
             let control = Arc::clone(&control);
             ledgers.push(Arc::new(Ledger::Postgres { control, plan: plan.clone() }));
-            loadings.push(Loading { plan, table: id, copy_sql: copy_sql(job, table) });
+            loadings.push(Loading { plan, table: id, write: Write::new(job.write, table, &job.columns()) });
         }
         let placement = Mutex::new(Placement::new(self.nodes.len()));
         let Connected { run, cluster, nodes, owner, .. } = self;
@@ -276,7 +288,7 @@ pub(crate) fn files(dir: &Path, name: &str, jobs: &[Job], fresh: bool) -> Result
     let (mut folders, mut all_started) = (Vec::new(), Vec::new());
     for job in jobs {
         let key = RunKey { name: name.into(), target: job.into.clone() };
-        let columns: Vec<String> = job.path.chain.output().iter().map(|field| field.name.clone()).collect();
+        let columns = job.columns();
         let (folder, started) = if stdout {
             Folder::stdout(key, &columns)
         } else {
@@ -312,11 +324,6 @@ fn told<T>(result: Result<T, Error>, key: &str, problems: &mut Vec<Problem>) -> 
 
 fn parts(job: &Job) -> Vec<Part> {
     job.shaping.iter().map(|(name, value)| Part { name: name.clone(), value: value.clone() }).collect()
-}
-
-fn copy_sql(job: &Job, table: &Table) -> String {
-    let columns: Vec<String> = job.path.chain.output().iter().map(|field| quoted(&field.name)).collect();
-    format!("COPY {} ({}) FROM STDIN (FORMAT csv)", table.qualified(), columns.join(", "))
 }
 
 fn unlogged(job: &Job) -> String {

@@ -179,6 +179,30 @@ async fn a_target_that_is_missing_is_made_by_a_run_and_only_told_of_by_a_check()
     assert_eq!(bed.number(columns).await, 10);
 }
 
+/// A table that is made has the source's key, by which the rows of a second load are found.
+#[tokio::test]
+async fn a_table_that_is_made_can_be_loaded_again_by_its_key() {
+    let keyspace = bank("ddl_upsert").await;
+    let write = async |number: i32, note: &str| {
+        let columns = "bank, account, day, number, amount, \"Note\"";
+        let values = format!("1, 2, '2024-02-29', {number}, 3.50, '{note}'");
+        keyspace.cql(&format!("INSERT INTO moves ({columns}) VALUES ({values})")).await;
+    };
+    for number in 0..50 {
+        write(number, "old").await;
+    }
+    let bed = Bed::new("ddl_upsert").await;
+    let from = "from = \"ddl_upsert.moves\"\ninto = \"public.moves\"\nwrite = \"upsert\"\n";
+    bed.recipe(&format!("{}[[tables]]\n{from}{CREATE}{STEPS}", source(&keyspace)));
+    bed.run().code(0);
+    for number in 25..75 {
+        write(number, "new").await;
+    }
+    bed.etl(["--fresh", "--yes"]).run().code(0).says(&["75 rows read: 75 loaded"]);
+    let notes = |note: &str| format!("SELECT count(*) FROM moves WHERE \"Note\" = '{note}'");
+    assert_eq!((bed.number(&notes("old")).await, bed.number(&notes("new")).await), (25, 50));
+}
+
 #[tokio::test]
 async fn two_runs_that_make_the_same_table_at_once_load_it_once() {
     let bed = Bed::new("ddl_create_twice").await;

@@ -113,6 +113,13 @@ impl LineMap {
         self.batches[batch as usize].1 + u64::from(row)
     }
 
+    /// For each row in order a number of the input row that it came from: equal numbers, same input row. Rows of one
+    /// input row need not stand together.
+    pub fn origins(&self) -> Vec<i32> {
+        // Beyond 31 bits numbers wrap, where they are as different as before.
+        self.rows.iter().map(|row| self.number(row) as i32).collect()
+    }
+
     fn at(&self, &(_, batch, row): &(u32, u32, u32)) -> Position {
         self.batches[batch as usize].0.at(row as usize)
     }
@@ -144,5 +151,21 @@ mod tests {
         assert_eq!(map.suspects(Some(4)), Some(Suspects { first: 0, last: 8, hint: Some(1) }));
         assert_eq!(map.suspects(None), Some(Suspects { first: 0, last: 8, hint: None }));
         assert_eq!(LineMap::default().suspects(Some(1)), None);
+    }
+
+    #[test]
+    fn rows_have_one_number_if_they_came_from_one_input_row() {
+        let batch = || {
+            let mut starts = RowStarts::in_file(0, 1);
+            assert!((0..3).all(|row| starts.push_start(row, row + 1)));
+            Arc::new(starts)
+        };
+        let (one, other) = (batch(), batch());
+        let (one, other) = ((&one, 0), (&other, 3));
+        let mut map = LineMap::default();
+        for (batch, row) in [(one, 2), (one, 0), (one, 2), (other, 0), (other, 0), (other, 2)] {
+            map.push(1, batch, row);
+        }
+        assert_eq!(map.origins(), [2, 0, 2, 3, 3, 5]);
     }
 }

@@ -16,6 +16,7 @@ use etl::copy::postgres::ledger::Statements;
 use etl::copy::postgres::plan::{Plan, TableId};
 use etl::copy::postgres::schema::Tables;
 use etl::copy::postgres::stream::Stream;
+use etl::copy::postgres::write::Write;
 use etl::copy::state::{Claimed, Committed, Loaded, NewSplit, RunKey, Source, Started};
 use etl::counters::{Asides, Counts};
 use etl::position::Position;
@@ -129,7 +130,8 @@ impl Bed {
         claimed: &Claimed,
         mut receiver: mpsc::Receiver<Message>,
     ) -> Result<Loaded, Error> {
-        let statements = Statements::prepare(session.link(), &self.plan, self.table, COPY).await.unwrap();
+        let write = Write { copy: COPY.into(), through: None };
+        let statements = Statements::prepare(session.link(), &self.plan, self.table, &write).await.unwrap();
         let stream = Stream {
             link: session.link(),
             control: self.control.link(),

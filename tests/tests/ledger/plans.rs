@@ -3,6 +3,7 @@
 use etl::copy::drift::Part;
 use etl::copy::error::{Class, Error};
 use etl::copy::postgres::claim::Owner;
+use etl::copy::postgres::empty::Emptying;
 use etl::copy::postgres::plan::TableId;
 use etl::copy::state::{NewSplit, Started};
 
@@ -149,4 +150,41 @@ async fn two_runs_in_one_ledger_do_not_see_each_other() {
     assert!(other.splits(bed.control.link()).await.unwrap().is_empty());
     other.forget(bed.control.link(), &bed.owner).await.unwrap();
     assert_eq!(bed.plan.splits(bed.control.link()).await.unwrap().len(), 1);
+}
+
+/// Between the question and the run's beginning another process may forget it: nobody was asked about emptying then.
+#[tokio::test]
+async fn a_table_is_emptied_only_where_the_ledger_begins_and_somebody_said_yes() {
+    let bed = Bed::new("plans_empty").await;
+    bed.control.client.batch_execute("INSERT INTO public.t VALUES (7, 'there')").await.unwrap();
+    let parts = parts();
+    let open = async |confirmed| {
+        let table = TableId::read(bed.control.link(), "public.t", false).await.unwrap();
+        let how = Emptying { statement: "TRUNCATE public.t", confirmed };
+        bed.plan.open_emptied(bed.control.link(), &bed.owner, &parts, table, false, how).await
+    };
+    for confirmed in [false, true] {
+        assert!(
+            matches!(open(confirmed).await.unwrap(), (Started::Continued(_), table) if table == bed.table)
+        );
+    }
+    bed.plan.forget(bed.control.link(), &bed.owner).await.unwrap();
+    assert_eq!(open(false).await.unwrap_err().class(), Class::Busy);
+    assert_eq!(bed.plan.standing(bed.control.link()).await.unwrap(), None);
+    assert_eq!(bed.rows().await.0, 1);
+
+    let (started, table) = open(true).await.unwrap();
+    assert_eq!((started, table.oid), (Started::New, bed.table.oid));
+    assert_ne!(table.relfilenode, bed.table.relfilenode);
+    assert_eq!(bed.rows().await.0, 0);
+    // The ledger knows the file behind the TRUNCATE, and not the one before.
+    let again = |table| bed.plan.open(bed.control.link(), &bed.owner, &parts, table, false);
+    assert!(matches!(again(table).await.unwrap(), Started::Continued(_)));
+    assert_eq!(again(bed.table).await.unwrap_err().class(), Class::Drift);
+
+    // What cannot be emptied is not begun.
+    bed.plan.forget(bed.control.link(), &bed.owner).await.unwrap();
+    bed.control.client.batch_execute("CREATE TABLE other (t int REFERENCES public.t)").await.unwrap();
+    assert_eq!(open(true).await.unwrap_err().class(), Class::Refused);
+    assert_eq!(bed.plan.standing(bed.control.link()).await.unwrap(), None);
 }

@@ -45,6 +45,7 @@ pub(super) enum Step {
     Begin,
     Check,
     Copy,
+    Store,
     Rejects,
     Constraints,
     Advance,
@@ -58,6 +59,7 @@ impl Step {
             Step::Begin => "BEGIN",
             Step::Check => "checking the ledger",
             Step::Copy => "COPY",
+            Step::Store => "INSERT",
             Step::Rejects => "keeping the rejects",
             Step::Constraints => "SET CONSTRAINTS",
             Step::Advance => "moving the ledger",
@@ -86,6 +88,8 @@ pub(super) struct Place {
 pub(super) struct End {
     pub(super) to: Position,
     pub(super) counts: Counts,
+    /// See [`Statements::origins`].
+    pub(super) origins: Vec<i32>,
     pub(super) rejects: Vec<Reject>,
     pub(super) done: bool,
 }
@@ -124,22 +128,27 @@ pub(super) async fn open(link: Link<'_>, statements: &Statements, place: Place) 
     copy.map(Box::pin).map_err(|error| Step::Copy.failed(error))
 }
 
-/// Ends a chunk: end of `COPY` · rejects · constraints · ledger row · `COMMIT`. A chunk without rows has no `sink`, and
-/// begins here too. Deferred constraints are checked before the ledger row: at `COMMIT` they would be too late.
+/// Ends a chunk: end of `COPY` · `INSERT` from the temporary table, if it went there · rejects · constraints · ledger row
+/// · `COMMIT`. A chunk without rows has no `sink`, and begins here too. Deferred constraints are checked before the
+/// ledger row: at `COMMIT` they would be too late. Answers how many input rows of those that count as loaded were
+/// skipped.
 pub(super) async fn close(
     link: Link<'_>,
     statements: &Statements,
     place: Place,
     mut sink: Option<Sink>,
     end: End,
-) -> Result<(), Refusal> {
+) -> Result<u64, Refusal> {
     failpoint::hit(Point::ChunkEnding);
     let rows = end.counts.written;
-    if let (Some(sink), true) = (&mut sink, statements.counts_first) {
-        let copied = sink.as_mut().finish().await.map_err(|error| Step::Copy.failed(error))?;
-        as_sent(copied, rows, "the chunk was rolled back")?;
-    }
-    let (to, counts) = (end.to.stored(), signed_counts(&end.counts)?);
+    let skipped = match &mut sink {
+        Some(sink) if statements.counts_first => store(link, statements, sink, &end).await?,
+        _ => 0,
+    };
+    let counts = end.counts.with_skipped(skipped).ok_or_else(|| {
+        Refusal::Wrong(Error::Bug(format!("{skipped} rows were skipped, of {:?}", end.counts)))
+    })?;
+    let (to, counts) = (end.to.stored(), signed_counts(&counts)?);
     let rejected = end.rejects.len() as u64;
     let without_rows = sink.is_none();
     let begun = async { if without_rows { begin(link, statements, &place).await } else { Ok(()) } };
@@ -166,7 +175,31 @@ pub(super) async fn close(
     if inserted != rejected {
         return Err(Refusal::Wrong(Error::Bug(format!("{inserted} of {rejected} rejects were kept"))));
     }
-    as_sent(copied.unwrap_or(rows), rows, "the chunk was committed")
+    as_sent(copied.unwrap_or(rows), rows, "the chunk was committed")?;
+    Ok(skipped)
+}
+
+/// Ends a `COPY`, and has its rows stored if it went into a temporary table. Answers how many input rows were skipped.
+async fn store(link: Link<'_>, statements: &Statements, sink: &mut Sink, end: &End) -> Result<u64, Refusal> {
+    const OUTCOME: &str = "the chunk was rolled back";
+    let stored = async {
+        let Some(store) = &statements.store else { return Ok(None) };
+        let origins: [Param<'_>; 1] = [&end.origins];
+        let params = if store.counts_origins { &origins[..] } else { &[] };
+        link.client.query_one(&store.statement, params).await.map(Some)
+    };
+    let (copied, stored) = join!(sink.as_mut().finish(), stored);
+    as_sent(copied.map_err(|error| Step::Copy.failed(error))?, end.counts.written, OUTCOME)?;
+    let Some(row) = stored.map_err(|error| Step::Store.failed(error))? else { return Ok(0) };
+    as_sent(count(link, &row, "stored")?, count(link, &row, "keys")?, OUTCOME)?;
+    let loaded: Option<i64> = link.get(&row, "loaded").map_err(Refusal::Wrong)?;
+    let Some(loaded) = loaded.map(u64::try_from) else { return Ok(0) };
+    let skipped = loaded.ok().and_then(|loaded| end.counts.loaded.checked_sub(loaded));
+    skipped.ok_or_else(|| Refusal::Wrong(Error::Bug("more input rows were inserted than sent".into())))
+}
+
+fn count(link: Link<'_>, row: &tokio_postgres::Row, column: &str) -> Result<u64, Refusal> {
+    super::plan::count(link, row, column).map_err(Refusal::Wrong)
 }
 
 /// `BEGIN` · lock and check the ledger row.

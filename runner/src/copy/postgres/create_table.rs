@@ -98,6 +98,8 @@ pub struct Creation {
     pub statement: String,
     /// What whoever reads it should know; each fits on a line.
     pub notes: Vec<String>,
+    /// Whether the table has a primary key.
+    pub has_key: bool,
 }
 
 /// Why there is no statement.
@@ -125,7 +127,9 @@ impl NewTable<'_> {
         }
         let mut notes = folded;
         let names: Vec<String> = names.iter().map(|name| write(name)).collect();
-        lines.extend(self.primary_key(style.flavor, &names, &mut notes));
+        let key = self.primary_key(style.flavor, &names, &mut notes);
+        let has_key = key.is_some();
+        lines.extend(key);
         let schema = schema.map_or(String::new(), |schema| format!("{}.", write(&schema)));
         let mut statement =
             format!("CREATE TABLE {schema}{} (\n    {}\n)", write(&table), lines.join(",\n    "));
@@ -133,7 +137,7 @@ impl NewTable<'_> {
             // Writing into a String cannot fail.
             let _ = write!(statement, " SPLIT INTO {tablets} TABLETS");
         }
-        Ok(Creation { statement, notes })
+        Ok(Creation { statement, notes, has_key })
     }
 
     /// The columns' names, with a note on each that is another one now.

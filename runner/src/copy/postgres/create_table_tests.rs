@@ -49,7 +49,7 @@ fn a_table_has_its_columns_types_and_key() {
     tags text[],
     PRIMARY KEY (account, branch, posted)
 )";
-    assert_eq!(made, Creation { statement: expected.into(), notes: Vec::new() });
+    assert_eq!(made, Creation { statement: expected.into(), notes: Vec::new(), has_key: true });
 }
 
 #[test]

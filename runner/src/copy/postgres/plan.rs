@@ -68,10 +68,30 @@ impl Plan {
         table: TableId,
         fresh: bool,
     ) -> Result<Started, Error> {
+        self.clear(link, owner, table, fresh).await?;
+        if self.insert(link, parts, table).await? {
+            return Ok(Started::New);
+        }
+        self.adopt(link, parts, table).await
+    }
+
+    /// What comes before a run is begun or continued.
+    pub(super) async fn clear(
+        &self,
+        link: Link<'_>,
+        owner: &Owner,
+        table: TableId,
+        fresh: bool,
+    ) -> Result<(), Error> {
         self.refuse_other_kind(link, table).await?;
         if fresh {
             self.forget(link, owner).await?;
         }
+        Ok(())
+    }
+
+    /// Begins the run; false where the ledger knows it.
+    pub(super) async fn insert(&self, link: Link<'_>, parts: &[Part], table: TableId) -> Result<bool, Error> {
         let settings = serde_json::to_string(parts).map_err(|error| Error::Bug(error.to_string()))?;
         let (hash, oid, file) = (hash(parts), i64::from(table.oid), i64::from(table.relfilenode));
         let sql = format!(
@@ -85,13 +105,18 @@ impl Plan {
         failpoint::hit(Point::RunOpening);
         let made = link.rows("opening the run", &sql, &params).await?;
         failpoint::hit(Point::RunOpened);
-        if !made.is_empty() {
-            return Ok(Started::New);
-        }
-        let gone =
-            || Error::Busy(format!("run `{}` was forgotten by another process just now", self.key.name));
-        let (standing, stored) = self.stored(link).await?.ok_or_else(gone)?;
-        self.refuse_drift(&stored, parts, &hash, table)?;
+        Ok(!made.is_empty())
+    }
+
+    /// How a run that the ledger knows stands, or what differs from what it was started with.
+    pub(super) async fn adopt(
+        &self,
+        link: Link<'_>,
+        parts: &[Part],
+        table: TableId,
+    ) -> Result<Started, Error> {
+        let (standing, stored) = self.stored(link).await?.ok_or_else(|| self.forgotten())?;
+        self.refuse_drift(&stored, parts, &hash(parts), table)?;
         let open = standing.sources.0 > standing.sources.1 || standing.splits.0 > standing.splits.1;
         if standing.finished.is_some() && !open {
             return Ok(Started::Finished(standing));
@@ -147,6 +172,11 @@ impl Plan {
             return Err(Error::Bug(format!("the run's rows do not add up: {:?}", standing.counts)));
         }
         Ok(standing)
+    }
+
+    /// The run was in the ledger, and is not any more.
+    pub(super) fn forgotten(&self) -> Error {
+        Error::Busy(format!("run `{}` was forgotten by another process just now", self.key.name))
     }
 
     /// `$1` and `$2` of every statement.

@@ -10,11 +10,10 @@ use tokio::sync::mpsc::Receiver;
 
 use super::backend::Link;
 use super::chunk::{self, End, Place, Queued, Refusal, Sink, Step, queued};
-use super::failure::ends_unknown;
 use super::identifier::literal;
 use super::ledger::Statements;
 use super::pulse::Pulse;
-use crate::copy::error::{Error, RefusedRow};
+use crate::copy::error::Error;
 use crate::copy::gate::{Admitted, Gate};
 use crate::copy::message::{ChunkEnd, LineMap, Message};
 use crate::copy::state::{Claimed, Committed, Loaded, OnCommit, Waited};
@@ -108,52 +107,6 @@ impl Stream<'_> {
         });
         if found { Ok(()) } else { Err(lost("an answer to something else")) }
     }
-
-    /// What a chunk's failure means. `lines` are the chunk's, unless it was only being opened.
-    async fn explain(&self, refusal: Refusal, place: &Place, lines: Option<&LineMap>) -> Error {
-        let link = self.link;
-        let failed = match refusal {
-            Refusal::Wrong(error) => return error,
-            Refusal::Failed(failed) => failed,
-        };
-        let action = failed.step.action();
-        if lines.is_some() && ends_unknown(&failed.error, failed.step == Step::Commit) {
-            return match link.failure(action, &failed.error) {
-                Error::Lost { address, reason, .. } => Error::InDoubt { address, reason },
-                Error::Server(server) => {
-                    Error::InDoubt { address: link.backend.address.clone(), reason: server.to_string() }
-                }
-                other => other,
-            };
-        }
-        let error = link.failure(action, &failed.error);
-        let Error::Server(server) = error else { return error };
-        let not_as_expected = server.state == "22012";
-        match failed.step {
-            Step::Check if not_as_expected => Error::Clash { split: place.split.to_string() },
-            Step::Copy | Step::Constraints | Step::Advance | Step::Commit if server.blames_a_row() => {
-                match self.moved(place).await {
-                    Ok(true) => Error::Clash { split: place.split.to_string() },
-                    Ok(false) if failed.step == Step::Advance && not_as_expected => {
-                        Error::Bug(format!("the ledger row of split {} did not move", place.split))
-                    }
-                    Ok(false) if lines.is_none_or(LineMap::is_empty) => Error::Server(server),
-                    Ok(false) => Error::RefusedRow(Box::new(refused_row(place, lines, *server))),
-                    Err(error) => error,
-                }
-            }
-            Step::Rejects if server.blames_a_row() => {
-                Error::Bug(format!("the ledger refused a reject: {server}"))
-            }
-            _ => Error::Server(server),
-        }
-    }
-
-    /// Whether somebody else moved the ledger row from where this worker left it.
-    async fn moved(&self, place: &Place) -> Result<bool, Error> {
-        let standing = self.statements.plan.standing_of(self.control, &place.split).await?;
-        Ok(standing != Some((place.from.stored(), place.epoch, false)))
-    }
 }
 
 /// One split being loaded.
@@ -181,7 +134,7 @@ struct Open {
 
 /// A chunk whose `COMMIT` was sent.
 struct Closing<'s> {
-    answer: Queued<'s, Result<(), Refusal>>,
+    answer: Queued<'s, Result<u64, Refusal>>,
     admitted: Admitted<'s>,
     place: Place,
     lines: LineMap,
@@ -315,7 +268,9 @@ impl<'s> Load<'s> {
         };
         let place = self.place.clone();
         let sink = open.map(|open| open.sink);
-        let last = End { to: end.end.clone(), counts: end.counts, rejects: end.rejects, done: end.done };
+        let origins = stream.statements.origins(&end.counts, &end.lines);
+        let last =
+            End { to: end.end.clone(), counts: end.counts, origins, rejects: end.rejects, done: end.done };
         let answer =
             queued(chunk::close(stream.link, stream.statements, self.place.clone(), sink, last)).await;
         stream.pulse.waits();
@@ -333,14 +288,18 @@ impl<'s> Load<'s> {
         (&mut closing.answer).await;
         stream.pulse.moved();
         self.waited.answers += waiting.elapsed();
-        match std::pin::Pin::new(&mut closing.answer).take_output() {
-            Some(Ok(())) => failpoint::hit(Point::Committed),
+        let skipped = match std::pin::Pin::new(&mut closing.answer).take_output() {
+            Some(Ok(skipped)) => {
+                failpoint::hit(Point::Committed);
+                skipped
+            }
             Some(Err(refusal)) => {
                 return Err(stream.explain(refusal, &closing.place, Some(&closing.lines)).await);
             }
             None => return Err(Error::Bug("a request was answered twice".into())),
-        }
+        };
         let mut committed = closing.committed;
+        committed.counts = committed.counts.with_skipped(skipped).unwrap_or(committed.counts);
         committed.waited = std::mem::take(&mut self.waited);
         closing.admitted.committed(&self.stream.statements.plan.key.target, &self.place.split);
         self.total += committed.counts;
@@ -363,20 +322,6 @@ impl<'s> Load<'s> {
         let Some(open) = self.open.take() else { return Ok(()) };
         drop(open);
         self.stream.roll_back(&format!("rolled back at {}", self.place.from)).await
-    }
-}
-
-fn refused_row(
-    place: &Place,
-    lines: Option<&LineMap>,
-    server: crate::copy::error::ServerError,
-) -> RefusedRow {
-    RefusedRow {
-        source: place.split.source.clone(),
-        range: lines.and_then(LineMap::range),
-        position: lines.zip(server.line).and_then(|(lines, line)| lines.position(line)),
-        suspects: lines.and_then(|lines| lines.suspects(server.line)),
-        server,
     }
 }
 

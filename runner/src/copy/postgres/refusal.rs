@@ -1,0 +1,69 @@
+//! What it means that a chunk was not committed: a clash, a refused row, doubt, or the server's error as it is.
+//!
+//! Must not know: what is done about it.
+
+use super::chunk::{Place, Refusal, Step};
+use super::failure::ends_unknown;
+use super::stream::Stream;
+use crate::copy::error::{Error, RefusedRow, ServerError};
+use crate::copy::message::LineMap;
+
+impl Stream<'_> {
+    /// What a chunk's failure means. `lines` are the chunk's, unless it was only being opened.
+    pub(super) async fn explain(&self, refusal: Refusal, place: &Place, lines: Option<&LineMap>) -> Error {
+        let link = self.link;
+        let failed = match refusal {
+            Refusal::Wrong(error) => return error,
+            Refusal::Failed(failed) => failed,
+        };
+        let action = failed.step.action();
+        if lines.is_some() && ends_unknown(&failed.error, failed.step == Step::Commit) {
+            return match link.failure(action, &failed.error) {
+                Error::Lost { address, reason, .. } => Error::InDoubt { address, reason },
+                Error::Server(server) => {
+                    Error::InDoubt { address: link.backend.address.clone(), reason: server.to_string() }
+                }
+                other => other,
+            };
+        }
+        let error = link.failure(action, &failed.error);
+        let Error::Server(server) = error else { return error };
+        let not_as_expected = server.state == "22012";
+        match failed.step {
+            Step::Check if not_as_expected => Error::Clash { split: place.split.to_string() },
+            Step::Copy | Step::Store | Step::Constraints | Step::Advance | Step::Commit
+                if server.blames_a_row() =>
+            {
+                match self.moved(place).await {
+                    Ok(true) => Error::Clash { split: place.split.to_string() },
+                    Ok(false) if failed.step == Step::Advance && not_as_expected => {
+                        Error::Bug(format!("the ledger row of split {} did not move", place.split))
+                    }
+                    Ok(false) if lines.is_none_or(LineMap::is_empty) => Error::Server(server),
+                    Ok(false) => Error::RefusedRow(Box::new(refused_row(place, lines, *server))),
+                    Err(error) => error,
+                }
+            }
+            Step::Rejects if server.blames_a_row() => {
+                Error::Bug(format!("the ledger refused a reject: {server}"))
+            }
+            _ => Error::Server(server),
+        }
+    }
+
+    /// Whether somebody else moved the ledger row from where this worker left it.
+    async fn moved(&self, place: &Place) -> Result<bool, Error> {
+        let standing = self.statements.plan.standing_of(self.control, &place.split).await?;
+        Ok(standing != Some((place.from.stored(), place.epoch, false)))
+    }
+}
+
+fn refused_row(place: &Place, lines: Option<&LineMap>, server: ServerError) -> RefusedRow {
+    RefusedRow {
+        source: place.split.source.clone(),
+        range: lines.and_then(LineMap::range),
+        position: lines.zip(server.line).and_then(|(lines, line)| lines.position(line)),
+        suspects: lines.and_then(|lines| lines.suspects(server.line)),
+        server,
+    }
+}

@@ -15,6 +15,7 @@
 
 mod append;
 pub mod batch;
+mod bisect;
 mod care;
 mod check;
 pub mod chunk;

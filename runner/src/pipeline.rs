@@ -14,6 +14,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use crate::batch::Batch;
+use crate::bisect::{Bisect, MAX_OUT_OF_TIME};
 use crate::chunk::{Accounted, Chunk, ChunkLimits};
 use crate::copy::message::Message;
 use crate::counters::{Counts, Live, Work};
@@ -89,7 +90,7 @@ pub enum Error {
     /// The source cannot be read on.
     #[error("read failed")]
     Read(#[from] source::Error),
-    /// A module failed, which is not a row's fault as far as we know.
+    /// A module failed, which is no row's fault.
     #[error("transform failed on {source_key}, {}", Position::span(first, last))]
     Transform {
         /// The source's key.
@@ -99,6 +100,18 @@ pub enum Error {
         /// The batch's last row.
         last: Position,
         /// What the sandbox says.
+        source: Box<transform::Error>,
+    },
+    /// Row after row of a batch ran into the time limit.
+    #[error(
+        "transform failed on {source_key}, {place}: more than {MAX_OUT_OF_TIME} rows of one batch took too long, each alone"
+    )]
+    Slow {
+        /// The source's key.
+        source_key: String,
+        /// The last of them.
+        place: Position,
+        /// What the sandbox says of that row.
         source: Box<transform::Error>,
     },
     /// A new instance of a module could not be made.
@@ -125,6 +138,9 @@ pub struct Walker {
     path: Arc<TablePath>,
     instance: transform::Instance,
     encoder: Encoder,
+    /// The columns of a batch.
+    fields: Vec<Field>,
+    bisect: Bisect,
     live: Arc<Live>,
     stop: Arc<AtomicBool>,
 }
@@ -134,7 +150,8 @@ impl Walker {
     pub fn new(path: Arc<TablePath>, live: Arc<Live>, stop: Arc<AtomicBool>) -> Result<Walker, Error> {
         let instance = path.chain.open()?;
         let encoder = Encoder::new(path.chain.output());
-        Ok(Walker { path, instance, encoder, live, stop })
+        let fields = path.chain.reads().iter().map(|read| path.fields[*read].clone()).collect();
+        Ok(Walker { path, instance, encoder, fields, bisect: Bisect::default(), live, stop })
     }
 
     /// Walks a split from its position to its end and hands its chunks to `messages`.
@@ -144,11 +161,9 @@ impl Walker {
         let extent = source::Extent { from: &piece.from, end: piece.end.as_ref(), read: piece.read };
         let mut reader = source::Reader::open(&piece.unit, (fields, chain.reads()), extent, memory)?;
         let mut chunk = Chunk::new(piece.from.clone(), path.chunk, piece.pace.clone(), messages);
+        self.bisect = Bisect::default();
         loop {
-            let started = Instant::now();
-            let next = reader.next_batch(chunk.rows_left(path.batch_rows), &self.stop)?;
-            self.live.spent(Work::Read, started.elapsed());
-            let batch = match next {
+            let batch = match self.next(&mut reader, chunk.rows_left(path.batch_rows))? {
                 Next::Batch(batch) => batch,
                 Next::End => break,
                 Next::Stopped => {
@@ -158,7 +173,8 @@ impl Walker {
             };
             let carried = self.carry(batch, piece, &mut chunk)?;
             let stopped = self.stop.load(Ordering::Relaxed);
-            let ends = stopped || chunk.is_full();
+            let full = self.bisect.ends_chunk() || stopped || chunk.is_full();
+            let ends = full && chunk.counts().read > 0;
             let sent = carried && chunk.flush() && (!ends || self.end(&mut chunk, piece, false)?);
             self.live.spent(Work::Wait, chunk.take_waited());
             match (sent, stopped) {
@@ -171,12 +187,26 @@ impl Walker {
         Ok(if sent { Ended::Done } else { Ended::Abandoned })
     }
 
+    /// The rest of the last batch, if a module could not take it whole, or the source's next.
+    fn next(&mut self, reader: &mut source::Reader, max_rows: usize) -> Result<Next, Error> {
+        if let Some(part) = self.bisect.next(max_rows) {
+            return Ok(Next::Batch(part));
+        }
+        let started = Instant::now();
+        let next = reader.next_batch(max_rows, &self.stop)?;
+        self.live.spent(Work::Read, started.elapsed());
+        Ok(next)
+    }
+
     /// One batch through transform and encode into the chunk. False when the sender is gone.
-    fn carry(&mut self, mut batch: Batch, piece: &Piece, chunk: &mut Chunk<'_>) -> Result<bool, Error> {
+    fn carry(&mut self, batch: Batch, piece: &Piece, chunk: &mut Chunk<'_>) -> Result<bool, Error> {
         let started = Instant::now();
         let outcome = self.instance.apply(batch.rows, &batch.columns);
         self.live.spent(Work::Transform, started.elapsed());
-        let outcome = outcome.map_err(|error| transform_error(piece, &batch, error))?;
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => return self.contain(error, batch, piece, chunk),
+        };
         let started = Instant::now();
         let rows = self.encoder.bind(&outcome.columns)?;
         let condemned = condemned_in(&batch, chunk.walked(), &piece.condemned);
@@ -195,12 +225,39 @@ impl Walker {
         }
         let encoding = started.elapsed().saturating_sub(chunk.waited());
         self.live.spent(Work::Encode, encoding);
-        let mut rejects = self.rejects(&batch, outcome.rejects, fate);
-        rejects.append(&mut batch.rejects);
-        rejects.sort_by(|a, b| a.position.cmp(&b.position));
-        let Batch { rows, end, source_bytes, asides, loan, starts, .. } = batch;
-        let (rows, place_bytes) = (rows as u64, starts.held_bytes());
-        chunk.account(Accounted { rows, counts, rejects, end, source_bytes, asides, place_bytes, loan });
+        let rejects = self.rejects(&batch, outcome.rejects, fate);
+        account(chunk, batch, counts, rejects);
+        Ok(true)
+    }
+
+    /// A module was stopped on this batch: its halves are tried by new instances, and a row that fails alone is a reject.
+    fn contain(
+        &mut self,
+        error: transform::Error,
+        mut batch: Batch,
+        piece: &Piece,
+        chunk: &mut Chunk<'_>,
+    ) -> Result<bool, Error> {
+        let Some(stopped) = error.of_rows() else { return Err(transform_error(piece, &batch, error)) };
+        if self.bisect.is_whole() {
+            let (source, rows) = (piece.unit.key(), batch.rows);
+            tracing::warn!(source, rows, at = %batch.starts.at(0), "{stopped}; its rows are tried apart");
+        }
+        self.instance.reopen()?;
+        if batch.rows > 1 {
+            self.bisect.halve(batch);
+            return Ok(true);
+        }
+        if !self.bisect.failed_alone(matches!(stopped.why, transform::Why::Time(_))) {
+            let (source_key, place) = (piece.unit.key().into(), batch.starts.at(0));
+            return Err(Error::Slow { source_key, place, source: Box::new(error) });
+        }
+        let (code, reason) = (stopped.why.code().unwrap_or_default(), stopped.reason());
+        let reject = self.reject(&batch, 0, (Stage::Transform, code), reason.into());
+        batch.rejects.push(reject);
+        let rejected = batch.rejects.len() as u64;
+        let counts = Counts { read: rejected, rejected, ..Counts::default() };
+        account(chunk, batch, counts, Vec::new());
         Ok(true)
     }
 
@@ -217,30 +274,42 @@ impl Walker {
 
     /// What transform, encode and server refused, with the columns that were read.
     fn rejects(&self, batch: &Batch, from_modules: Vec<(u32, String)>, fate: Fate<'_>) -> Vec<Reject> {
-        if from_modules.is_empty() && fate.refused.is_empty() && fate.condemned.is_empty() {
-            return Vec::new();
-        }
-        let reads = self.path.chain.reads();
-        let fields: Vec<Field> = reads.iter().map(|read| self.path.fields[*read].clone()).collect();
-        let reject = |row: u32, stage, code, reason: Cow<'static, str>| {
-            let (json, cut) = columns_json(&fields, &batch.columns, row as usize);
-            let position = batch.starts.at(row as usize);
-            Reject { position, stage, code, reason, original: Original::Columns(json), cut }
-        };
+        let output = self.path.chain.output();
         let by_modules = from_modules
             .into_iter()
-            .map(|(row, reason)| reject(row, Stage::Transform, "module", Cow::Owned(reason)));
-        let output = self.path.chain.output();
+            .map(|(row, reason)| self.reject(batch, row, (Stage::Transform, "module"), Cow::Owned(reason)));
         let by_encode = fate.refused.into_iter().map(|(row, refused)| {
             let column = &output[refused.column as usize].name;
             let reason = format!("column `{column}`: {}", refused.reason);
-            reject(row, Stage::Encode, refused.code, Cow::Owned(reason))
+            self.reject(batch, row, (Stage::Encode, refused.code), Cow::Owned(reason))
         });
         let by_server = fate.condemned.into_iter().map(|(row, condemned)| {
-            reject(row, Stage::Server, condemned.code, Cow::Owned(condemned.reason.clone()))
+            self.reject(batch, row, (Stage::Server, condemned.code), Cow::Owned(condemned.reason.clone()))
         });
         by_modules.chain(by_encode).chain(by_server).collect()
     }
+
+    /// A row of the batch as a reject, with the columns that were read.
+    fn reject(
+        &self,
+        batch: &Batch,
+        row: u32,
+        (stage, code): (Stage, &'static str),
+        reason: Cow<'static, str>,
+    ) -> Reject {
+        let (json, cut) = columns_json(&self.fields, &batch.columns, row as usize);
+        let position = batch.starts.at(row as usize);
+        Reject { position, stage, code, reason, original: Original::Columns(json), cut }
+    }
+}
+
+/// Adds what became of a batch to the chunk that holds its rows.
+fn account(chunk: &mut Chunk<'_>, batch: Batch, counts: Counts, mut rejects: Vec<Reject>) {
+    let Batch { rows, end, source_bytes, asides, loan, starts, rejects: mut undecoded, .. } = batch;
+    rejects.append(&mut undecoded);
+    rejects.sort_by(|a, b| a.position.cmp(&b.position));
+    let (rows, place_bytes) = (rows as u64, starts.held_bytes());
+    chunk.account(Accounted { rows, counts, rejects, end, source_bytes, asides, place_bytes, loan });
 }
 
 /// Encodes a row; answers its physical lines as the server counts them, which it does otherwise in a COPY's first row.

@@ -34,8 +34,8 @@ const FLOORS: [(u8, &[&str]); 5] = [
     (
         3,
         &[
-            "pipeline", "pace", "care", "chunk", "queue", "worker", "stream", "tiling", "feed", "job",
-            "target", "load",
+            "pipeline", "bisect", "pace", "care", "chunk", "queue", "worker", "stream", "tiling", "feed",
+            "job", "target", "load",
         ],
     ),
     (

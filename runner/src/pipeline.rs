@@ -20,10 +20,10 @@ use crate::copy::message::Message;
 use crate::counters::{Counts, Live, Work};
 use crate::encode::{self, Encoder};
 use crate::memory::Memory;
-use crate::original::columns_json;
+use crate::original::{columns_json, keep_only};
 use crate::pace::Pace;
 use crate::position::Position;
-use crate::reject::{Original, Reject, Stage};
+use crate::reject::{Keep, Original, Reject, Stage};
 use crate::schema::Field;
 use crate::source::{self, Next, Unit};
 use crate::transform;
@@ -37,6 +37,10 @@ pub struct TablePath {
     pub chain: transform::Chain,
     /// How many rows a batch may hold.
     pub batch_rows: usize,
+    /// What a reject keeps of its row.
+    pub keep: Keep,
+    /// The columns of the source's primary key, if it has one.
+    pub keys: Vec<String>,
     /// When a chunk ends.
     pub chunk: ChunkLimits,
     /// The budget for buffers.
@@ -226,7 +230,7 @@ impl Walker {
         let encoding = started.elapsed().saturating_sub(chunk.waited());
         self.live.spent(Work::Encode, encoding);
         let rejects = self.rejects(&batch, outcome.rejects, fate);
-        account(chunk, batch, counts, rejects);
+        self.account(chunk, batch, counts, rejects);
         Ok(true)
     }
 
@@ -257,7 +261,7 @@ impl Walker {
         batch.rejects.push(reject);
         let rejected = batch.rejects.len() as u64;
         let counts = Counts { read: rejected, rejected, ..Counts::default() };
-        account(chunk, batch, counts, Vec::new());
+        self.account(chunk, batch, counts, Vec::new());
         Ok(true)
     }
 
@@ -301,15 +305,16 @@ impl Walker {
         let position = batch.starts.at(row as usize);
         Reject { position, stage, code, reason, original: Original::Columns(json), cut }
     }
-}
 
-/// Adds what became of a batch to the chunk that holds its rows.
-fn account(chunk: &mut Chunk<'_>, batch: Batch, counts: Counts, mut rejects: Vec<Reject>) {
-    let Batch { rows, end, source_bytes, asides, loan, starts, rejects: mut undecoded, .. } = batch;
-    rejects.append(&mut undecoded);
-    rejects.sort_by(|a, b| a.position.cmp(&b.position));
-    let (rows, place_bytes) = (rows as u64, starts.held_bytes());
-    chunk.account(Accounted { rows, counts, rejects, end, source_bytes, asides, place_bytes, loan });
+    /// Adds what became of a batch to the chunk that holds its rows.
+    fn account(&self, chunk: &mut Chunk<'_>, batch: Batch, counts: Counts, mut rejects: Vec<Reject>) {
+        let Batch { rows, end, source_bytes, asides, loan, starts, rejects: mut undecoded, .. } = batch;
+        rejects.append(&mut undecoded);
+        rejects.sort_by(|a, b| a.position.cmp(&b.position));
+        rejects.iter_mut().for_each(|reject| keep_only(reject, self.path.keep, &self.path.keys));
+        let (rows, place_bytes) = (rows as u64, starts.held_bytes());
+        chunk.account(Accounted { rows, counts, rejects, end, source_bytes, asides, place_bytes, loan });
+    }
 }
 
 /// Encodes a row; answers its physical lines as the server counts them, which it does otherwise in a COPY's first row.

@@ -280,6 +280,7 @@ fn line(reject: &Reject) -> String {
         // Already JSON, with numbers that a parser would round.
         Original::Columns(json) => ("original", json.clone()),
         Original::Bytes(bytes) => ("original_bytes", json!(hex(bytes)).to_string()),
+        Original::Nothing => ("original", "null".into()),
     };
     format!("{},\"{key}\":{value}}}\n", start.trim_end_matches('}'))
 }

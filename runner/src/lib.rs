@@ -5,7 +5,7 @@
 //!
 //! | floor | modules | may import |
 //! |--:|---|---|
-//! | 0 nouns | [`schema`], [`values`], [`text_form`], [`loads`], [`loads_changes`], [`position`], [`batch`], [`dialect`], [`reject`], [`original`], [`counters`], [`memory`], [`units`], [`tls`], `append`, `patience` | std, arrow |
+//! | 0 nouns | [`schema`], [`values`], [`text_form`], [`loads`], [`loads_changes`], [`position`], [`batch`], [`dialect`], [`reject`], [`original`], [`counters`], [`memory`], [`units`], [`tls`], `append`, `patience`, `untrusted` | std, arrow |
 //! | 1 stages | [`source`], [`split`], [`transform`], [`encode`], [`copy`] | floor 0 and themselves, never another stage |
 //! | 2 around | [`recipe`], [`mod@reference`], `progress`, `report` | the stages' settings, floor 0 |
 //! | 3 path | `pipeline` and the loose files beside it | floors 0 to 2: the only place where two stages meet |
@@ -70,6 +70,8 @@ mod recipe_tables;
 mod recipe_tests;
 pub mod reference;
 pub mod reject;
+mod rejects;
+mod rejects_summary;
 pub mod report;
 mod run;
 pub mod schema;
@@ -84,6 +86,7 @@ mod tiling_ring;
 pub mod tls;
 pub mod transform;
 pub mod units;
+mod untrusted;
 mod usage;
 pub mod values;
 mod worker;

@@ -160,7 +160,7 @@ async fn losses(found: &Found, recipe: &Recipe) -> Result<Vec<String>, Failure> 
         }
     }
     if let Target::Files(settings) = &recipe.target {
-        let folders = found.jobs.iter().map(|job| target::folder(&settings.dir, job));
+        let folders = found.jobs.iter().map(|job| target::folder(&settings.dir, &job.into));
         let begun = folders.filter(|folder| folder.join("etl.json").exists());
         losses.extend(
             begun.map(|folder| format!("the files of the load before in {} go away", folder.display())),

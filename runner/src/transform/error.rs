@@ -6,8 +6,8 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::untrusted;
 use crate::units::ByteSize;
+use crate::untrusted;
 
 /// What failed in the stage `transform`.
 #[derive(Debug, thiserror::Error)]

@@ -13,8 +13,8 @@ use super::engine::Engine;
 use super::error::{Call, Error, Stopped, Why};
 use super::host::{Refused, State};
 use super::module::{self, Module};
-use super::untrusted;
 use crate::units::ByteSize;
+use crate::untrusted;
 
 /// An instance. After a call that failed it answers nothing any more: drop it.
 pub(super) struct Guest {

@@ -9,8 +9,8 @@ use wasmtime::{ResourceLimiter, StoreContextMut};
 use super::contract::Level;
 use super::onramp::CONTRACT;
 use super::settings::Settings;
-use super::untrusted;
 use super::wasi::STDIO;
+use crate::untrusted;
 
 /// The longest line of a module in our log.
 const MAX_LINE_BYTES: usize = 1000;

@@ -26,6 +26,7 @@ pub mod placement;
 pub mod plan;
 pub mod pulse;
 mod reason;
+pub mod rejected;
 mod rejects;
 pub mod schema;
 pub mod session;

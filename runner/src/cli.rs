@@ -111,6 +111,9 @@ pub struct RunArgs {
     /// database (says how many stay there), but the files that a load before left in a folder; asks first.
     #[arg(long)]
     pub fresh: bool,
+    /// Also load rows that were rejected and corrected: a file as `etl rejects --export` writes it. Each file once.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["fresh", "from"])]
+    pub rejects: Option<PathBuf>,
     /// Answer yes to every question.
     #[arg(long, short)]
     pub yes: bool,

@@ -122,7 +122,7 @@ fn keys(units: &[JobUnit]) -> Vec<String> {
             let columns = table.description().columns.iter().filter(|column| column.is_key());
             columns.map(|column| column.name.clone()).collect()
         }
-        Some(Unit::File(..)) | None => Vec::new(),
+        Some(Unit::File(..) | Unit::Corrected(_)) | None => Vec::new(),
     }
 }
 

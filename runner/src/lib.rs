@@ -35,6 +35,7 @@ mod init_address;
 mod init_recipe;
 mod inspect;
 mod job;
+mod job_corrected;
 mod job_create;
 mod job_units;
 mod load;

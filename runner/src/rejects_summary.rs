@@ -70,7 +70,7 @@ impl Summary {
             let numbers = grouped(table.rows).len();
             for ((stage, code, reason), group) in table.largest_first() {
                 let kind = if stage.is_empty() { String::new() } else { format!("{stage}/{code}: ") };
-                let room = width.saturating_sub(numbers + 4 + kind.len());
+                let room = width.saturating_sub(numbers + 5 + kind.len());
                 let rows = grouped(group.rows);
                 let _ = writeln!(text, "  {rows:>numbers$}  {kind}{}", shown(reason, room));
                 for sample in &group.samples {

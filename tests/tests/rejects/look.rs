@@ -19,7 +19,7 @@ async fn rejects_are_counted_by_reason_with_their_places_and_rows() {
     bed.run().code(8);
     let expected = "\
 public.people: 5 rejects
-  1  encode/nul: column `name`: text with a NUL character, which PostgreSQL cann…
+  1  encode/nul: column `name`: text with a NUL character, which PostgreSQL can…
        people.csv line 5: {\"id\":4,\"name\":\"D\\u0000ora\"}
   1  read/bad_cell: column `id`: not of type int32
        people.csv line 4: x,Cleo

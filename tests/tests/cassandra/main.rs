@@ -10,4 +10,5 @@ mod keys;
 mod nodes;
 mod odd;
 mod refused;
+mod rejects;
 mod types;

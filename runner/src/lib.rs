@@ -28,6 +28,7 @@ pub mod door;
 pub mod encode;
 pub mod exit_code;
 mod failure;
+mod fate;
 mod feed;
 mod feed_adopt;
 mod init;

@@ -35,8 +35,8 @@ const FLOORS: [(u8, &[&str]); 5] = [
     (
         3,
         &[
-            "pipeline", "bisect", "pace", "care", "chunk", "queue", "worker", "stream", "tiling", "feed",
-            "job", "target", "load",
+            "pipeline", "bisect", "fate", "pace", "care", "chunk", "queue", "worker", "stream", "tiling",
+            "feed", "job", "target", "load",
         ],
     ),
     (

@@ -153,3 +153,40 @@ async fn a_batch_of_endless_rows_ends_the_run_after_a_few_of_them() {
     // What was dear to find out is kept.
     assert_eq!((bed.ledger().await, bed.rejects().await.len()), ((8, 8, 1), 8));
 }
+
+/// Both searches at once: halves of batches for the module, smaller and smaller chunks for the server.
+#[tokio::test]
+async fn rows_that_the_module_and_rows_that_the_server_cannot_take_are_all_found() {
+    let mut content = "id,word\n".to_owned();
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for line in 2..=900 {
+        let (id, letter, code) = match line {
+            _ if line % 29 == 0 => (line, 'T', "transform/trap"),
+            // The first row has this key already.
+            _ if line % 43 == 0 => (2, 'g', "server/unique_violation"),
+            _ if line % 31 == 0 => (line, 'C', ""),
+            _ => (line, 'g', ""),
+        };
+        let _ = writeln!(content, "{id},{letter}{HUSH}");
+        if code.is_empty() {
+            good.push(id);
+        } else {
+            bad.push(format!(":{line} {code} "));
+        }
+    }
+    let poisoned = Poisoned { content, rows: Vec::new() };
+    for (number, sizes) in
+        ["chunk_rows = 10", "chunk_rows = 100\nbatch_rows = 64", "chunk_rows = 20000"].iter().enumerate()
+    {
+        let settings = format!("streams = 1\nmax_rejects = 1000\n{sizes}");
+        let bed = bed(&format!("poison_server_{number}"), &poisoned, &settings).await;
+        run(&bed).code(8);
+        let sql = "SELECT id FROM public.p ORDER BY id";
+        let ids: Vec<i32> = bed.client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+        assert_eq!(ids, good);
+        let rejects = bed.rejects().await;
+        assert_eq!(rejects.len(), bad.len(), "{rejects:#?}");
+        assert!(rejects.iter().zip(&bad).all(|(reject, bad)| reject.contains(bad)), "{rejects:#?}\n{bad:#?}");
+        assert_eq!(bed.ledger().await, (899, i64::try_from(bad.len()).unwrap(), 0));
+    }
+}

@@ -71,8 +71,9 @@ impl Original {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// What a reject keeps of its row; for private data less than all of it. Source, position, stage, code and reason
-    /// stay always, and the position of a row of a cluster is its primary key. What was kept before stays as it is.
+    /// What a reject keeps of its row, for private data less than all of it: `"full"` all columns that were read, up to
+    /// 64 KiB; `"keys"` those of the primary key, of files nothing; `"none"` nothing. Source, position, stage, code and
+    /// reason stay always, and the position of a row of a cluster is its primary key. What was kept before stays.
     pub keep: Keep,
 }
 

@@ -108,7 +108,7 @@ async fn exactly_the_rows_that_a_module_cannot_take_are_rejects_named_by_class()
 
 #[tokio::test]
 async fn chunks_and_streams_of_any_size_make_the_same_of_guilty_rows() {
-    let class = |id: u32| (id % 41 == 7).then_some(if id % 2 == 0 { 0 } else { 7 });
+    let class = |id: u32| (id % 41 == 7).then_some(if id.is_multiple_of(2) { 0 } else { 7 });
     let poisoned = poisoned(2000, class);
     for (number, run_settings) in [
         "streams = 1\nchunk_rows = 1",

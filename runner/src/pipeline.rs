@@ -137,6 +137,9 @@ pub enum Error {
     },
 }
 
+/// So many batches that a module could not take are warned of; the others are told to those who ask.
+const MAX_WARNINGS: u64 = 3;
+
 /// The worker's side of a stream, for one table: it owns the modules' instances.
 #[derive(Debug)]
 pub struct Walker {
@@ -146,6 +149,8 @@ pub struct Walker {
     /// The columns of a batch.
     fields: Vec<Field>,
     bisect: Bisect,
+    /// Batches that a module could not take whole.
+    stops: u64,
     live: Arc<Live>,
     stop: Arc<AtomicBool>,
 }
@@ -156,7 +161,7 @@ impl Walker {
         let instance = path.chain.open()?;
         let encoder = Encoder::new(path.chain.output());
         let fields = path.chain.reads().iter().map(|read| path.fields[*read].clone()).collect();
-        Ok(Walker { path, instance, encoder, fields, bisect: Bisect::default(), live, stop })
+        Ok(Walker { path, instance, encoder, fields, bisect: Bisect::default(), stops: 0, live, stop })
     }
 
     /// Walks a split from its position to its end and hands its chunks to `messages`.
@@ -245,8 +250,14 @@ impl Walker {
     ) -> Result<bool, Error> {
         let Some(stopped) = error.of_rows() else { return Err(transform_error(piece, &batch, error)) };
         if self.bisect.is_whole() {
-            let (source, rows) = (piece.unit.key(), batch.rows);
-            tracing::warn!(source, rows, at = %batch.starts.at(0), "{stopped}; its rows are tried apart");
+            self.stops += 1;
+            let (source, rows, at) = (piece.unit.key(), batch.rows, batch.starts.at(0));
+            let more = if self.stops == MAX_WARNINGS { "; -v tells of others" } else { "" };
+            if self.stops <= MAX_WARNINGS {
+                tracing::warn!(source, rows, %at, "{stopped}; its rows are tried apart{more}");
+            } else {
+                tracing::info!(source, rows, %at, "{stopped}; its rows are tried apart");
+            }
         }
         self.instance.reopen()?;
         if batch.rows > 1 {

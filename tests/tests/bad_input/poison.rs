@@ -190,3 +190,22 @@ async fn rows_that_the_module_and_rows_that_the_server_cannot_take_are_all_found
         assert_eq!(bed.ledger().await, (899, i64::try_from(bad.len()).unwrap(), 0));
     }
 }
+
+#[tokio::test]
+async fn a_row_for_which_an_allocator_hands_out_a_wild_address_is_a_reject() {
+    let long = "x".repeat(5000);
+    let row = |id: u32| if id == 37 { format!("37,{long}\n") } else { format!("{id},{HUSH}\n") };
+    let poisoned =
+        Poisoned { content: (1..=100).map(row).fold("id,word\n".into(), |a, b| a + &b), rows: Vec::new() };
+    let bed = bed("poison_realloc", &poisoned, "streams = 1\nbatch_rows = 16\nmax_rejects = 1").await;
+    std::fs::copy(guest(&bed.folder, "realloc-large"), bed.folder.path("poison.wasm")).unwrap();
+    run(&bed).code(8);
+    let rejects = bed.rejects().await;
+    assert_eq!(rejects.len(), 1);
+    assert!(
+        rejects[0].contains(":38 transform/bad_answer ") && rejects[0].contains("realloc"),
+        "{rejects:?}"
+    );
+    let whole = "SELECT count(*) FROM public.p WHERE made = $1 AND id <> 37";
+    assert_eq!(bed.client.query_one(whole, &[&HUSH]).await.unwrap().get::<_, i64>(0), 99);
+}

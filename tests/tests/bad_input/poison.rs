@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use etl_tests::bed::{Process, until};
 use etl_tests::harness::Ran;
 
 use super::bed::{Bed, HUSH, Recipe, guest};
@@ -208,4 +209,33 @@ async fn a_row_for_which_an_allocator_hands_out_a_wild_address_is_a_reject() {
     );
     let whole = "SELECT count(*) FROM public.p WHERE made = $1 AND id <> 37";
     assert_eq!(bed.client.query_one(whole, &[&HUSH]).await.unwrap().get::<_, i64>(0), 99);
+}
+
+/// Chunks end between the parts of a batch, and a crash goes on there.
+#[tokio::test]
+async fn a_crash_in_the_middle_of_a_search_is_continued_exactly() {
+    let poisoned =
+        poisoned(2000, |id| id.is_multiple_of(3).then_some(if id.is_multiple_of(2) { 0 } else { 7 }));
+    let bed = bed("poison_crash", &poisoned, "streams = 1\nmax_rejects = 1000").await;
+    bed.client
+        .batch_execute(
+            "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.01); RETURN NULL; END $$;
+             CREATE TRIGGER pause AFTER INSERT ON public.p FOR EACH STATEMENT EXECUTE FUNCTION pause()",
+        )
+        .await
+        .unwrap();
+    for kills in 1..=4 {
+        let process = Process::of(bed.command(&["run"]));
+        let loaded = "SELECT count(*) FROM public.p";
+        let enough = async || {
+            let rows: i64 = bed.client.query_one(loaded, &[]).await.unwrap().get(0);
+            (rows >= kills * 200).then_some(())
+        };
+        until("some chunks", enough).await;
+        let _ = process.kill();
+        let (read, rejected, left) = bed.ledger().await;
+        assert!(read > 0 && rejected > 0 && left == 1, "{read} read, {rejected} rejected");
+    }
+    run(&bed).code(8);
+    is_exact(&bed, &poisoned).await;
 }

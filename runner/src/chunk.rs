@@ -15,7 +15,7 @@ use crate::counters::{Asides, Counts};
 use crate::memory::{Loan, MAX_BATCH_BYTES};
 use crate::pace::Pace;
 use crate::position::Position;
-use crate::reject::{Original, Reject};
+use crate::reject::Reject;
 
 /// When a chunk ends: at the end of the batch that reaches one of these.
 #[derive(Clone, Copy, Debug)]
@@ -215,11 +215,7 @@ pub(crate) struct Accounted {
 }
 
 fn held_bytes(reject: &Reject) -> usize {
-    let original = match &reject.original {
-        Original::Columns(json) => json.len(),
-        Original::Bytes(bytes) => bytes.len(),
-    };
-    size_of::<Reject>() + reject.reason.len() + original
+    size_of::<Reject>() + reject.reason.len() + reject.original.len()
 }
 
 #[cfg(test)]

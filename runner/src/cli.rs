@@ -56,6 +56,8 @@ pub enum Command {
     Check(RecipeArgs),
     /// Show splits, streams and nodes without loading anything.
     Plan(RecipeArgs),
+    /// Show what could not be loaded, by reason, or write all of it into a file.
+    Rejects(RejectsArgs),
     /// Write a starting recipe for every table of a keyspace.
     Init(InitArgs),
     /// Print the statements that make the target's tables.
@@ -110,12 +112,44 @@ pub struct RunArgs {
     /// folder; asks first.
     #[arg(long)]
     pub fresh: bool,
+    /// Also load rows that were rejected and corrected: a file as `etl rejects --export` writes it. Each file once.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["fresh", "from"])]
+    pub rejects: Option<PathBuf>,
     /// Answer yes to every question.
     #[arg(long, short)]
     pub yes: bool,
     /// Write a report of the run as JSON.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+}
+
+/// `etl rejects`.
+#[derive(Debug, Args)]
+pub struct RejectsArgs {
+    /// Which migration.
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// Only this target table, as the recipe names it.
+    #[arg(long, value_name = "TABLE")]
+    pub table: Option<String>,
+    /// How many rows are shown of each reason.
+    #[arg(long, value_name = "N", default_value = "3", value_parser = value_parser!(u32).range(0..=100))]
+    pub samples: u32,
+    /// Write all rejects, whole, into this new file; `-` for standard output.
+    #[arg(long, value_name = "FILE")]
+    pub export: Option<PathBuf>,
+    /// How they are written. Without it the file's ending says it; JSON Lines on standard output.
+    #[arg(long, value_name = "HOW", requires = "export")]
+    pub format: Option<ExportFormat>,
+}
+
+/// How rejects are written into a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// An object on each line.
+    Jsonl,
+    /// One record each, with a header.
+    Csv,
 }
 
 /// `etl ddl`.

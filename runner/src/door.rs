@@ -14,6 +14,7 @@ use crate::init::init;
 use crate::inspect::inspect;
 use crate::plan::plan;
 use crate::prepare::SHUTDOWN_LIMIT;
+use crate::rejects::rejects;
 use crate::run::run;
 
 /// Threads that drive connections, timers and signals; workers have threads of their own.
@@ -53,6 +54,7 @@ fn command(cli: &Cli, begun: Instant) -> Result<ExitCode, Failure> {
         Command::Run(args) => runtime.block_on(run(args, cli.voice, begun)),
         Command::Check(args) => runtime.block_on(check(args, cli.voice)),
         Command::Plan(args) => runtime.block_on(plan(args, cli.voice)),
+        Command::Rejects(args) => runtime.block_on(rejects(args, cli.voice)),
         Command::Init(args) => runtime.block_on(init(args, cli.voice)),
         Command::Ddl(args) => runtime.block_on(ddl(args, cli.voice)),
         Command::Inspect(args) => inspect(args, cli.voice),

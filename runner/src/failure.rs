@@ -143,7 +143,9 @@ fn of_load(error: &load::Error) -> ExitCode {
         load::Error::Feed(feed::Error::Scan { .. }) => ExitCode::Source,
         load::Error::Stream(stream::Error::Path(error)) => match error {
             pipeline::Error::Read(error) => of_source(error),
-            pipeline::Error::Transform { source, .. } => of_transform(source),
+            pipeline::Error::Transform { source, .. } | pipeline::Error::Slow { source, .. } => {
+                of_transform(source)
+            }
             pipeline::Error::Open(error) => of_transform(error),
             pipeline::Error::Encode(_) | pipeline::Error::Unbalanced { .. } => ExitCode::Internal,
         },

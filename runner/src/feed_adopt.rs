@@ -73,7 +73,7 @@ pub(crate) async fn adopt(
     for source in &stored {
         let unfinished = !source.tiled || of(&source.source).iter().any(|split| !split.done);
         if unfinished && !job.units.iter().any(|unit| unit.unit.key() == source.source) {
-            return Err(vanished(job, &source.source));
+            return Err(vanished(job, source));
         }
     }
     let mut adopted = Vec::new();
@@ -94,9 +94,14 @@ pub(crate) async fn adopt(
     Ok(adopted)
 }
 
+/// Marks the fingerprint of a file that was named by `--rejects`.
+const CORRECTED: &str = "rejects";
+
 /// What a source is now.
 enum Now {
     File(Fingerprint),
+    /// A file of corrected rejects.
+    Corrected(Fingerprint),
     /// A table, as JSON.
     Table(String),
 }
@@ -105,6 +110,7 @@ impl Now {
     fn of(unit: &JobUnit, job: &Job) -> Result<Now, Error> {
         Ok(match &unit.unit {
             Unit::File(file, _) => Now::File(source::fingerprint(file)?),
+            Unit::Corrected(corrected) => Now::Corrected(source::fingerprint(&corrected.file)?),
             Unit::Table(table) => Now::Table(table.fingerprint(job.path.chain.reads())),
         })
     }
@@ -113,6 +119,11 @@ impl Now {
     fn json(&self) -> String {
         match self {
             Now::File(fingerprint) => serde_json::to_string(fingerprint).unwrap_or_default(),
+            Now::Corrected(fingerprint) => {
+                let mut value = serde_json::to_value(fingerprint).unwrap_or_default();
+                value[CORRECTED] = true.into();
+                value.to_string()
+            }
             Now::Table(fingerprint) => fingerprint.clone(),
         }
     }
@@ -120,14 +131,14 @@ impl Now {
     /// Bytes of a file.
     fn size(&self) -> u64 {
         match self {
-            Now::File(fingerprint) => fingerprint.size,
+            Now::File(fingerprint) | Now::Corrected(fingerprint) => fingerprint.size,
             Now::Table(_) => 0,
         }
     }
 
     fn split_bytes(&self, streams: usize) -> u64 {
         match self {
-            Now::File(fingerprint) => split_bytes(fingerprint.size, streams),
+            Now::File(fingerprint) | Now::Corrected(fingerprint) => split_bytes(fingerprint.size, streams),
             Now::Table(_) => TABLE_SPLIT_BYTES,
         }
     }
@@ -144,7 +155,15 @@ async fn add(ledger: &Ledger, unit: &JobUnit, now: &Now, split_bytes: u64) -> Re
     Ok(ledger.add_source(&source).await?.0)
 }
 
-fn vanished(job: &Job, key: &str) -> Error {
+fn vanished(job: &Job, source: &Source) -> Error {
+    let key = &source.source;
+    let stored = serde_json::from_str::<serde_json::Value>(&source.fingerprint).unwrap_or_default();
+    if stored.get(CORRECTED).is_some() {
+        let text = format!(
+            "{key} was begun with --rejects and is not done: add --rejects {key}, or begin again with --fresh"
+        );
+        return copy::error::Error::Drift(text).into();
+    }
     let text = format!(
         "{key} was begun and is not among the files of `{}` any more: put it back, or load everything again with --fresh",
         job.from
@@ -155,7 +174,7 @@ fn vanished(job: &Job, key: &str) -> Error {
 /// Refuses a source that makes other rows now; another time of a file's modification alone is taken note of.
 async fn compare(ledger: &Ledger, source: &Source, now: &Now) -> Result<(), Error> {
     let differs = match now {
-        Now::File(now_is) => {
+        Now::File(now_is) | Now::Corrected(now_is) => {
             let then: Option<Fingerprint> = serde_json::from_str(&source.fingerprint).ok();
             match then {
                 Some(then) if then == *now_is => return Ok(()),
@@ -179,6 +198,7 @@ async fn compare(ledger: &Ledger, source: &Source, now: &Now) -> Result<(), Erro
     };
     let ways = match now {
         Now::File(_) => "put it back as it was, give the new rows a file of their own",
+        Now::Corrected(_) => "put it back as it was, write further corrections into another file",
         Now::Table(_) => "put it back as it was",
     };
     let text = format!(

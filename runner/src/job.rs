@@ -17,8 +17,8 @@ use crate::pipeline::TablePath;
 use crate::recipe::{Create, Recipe, Truncate};
 use crate::recipe_lines::join;
 use crate::schema::Field;
-use crate::source;
 use crate::source::cassandra::{self, Cluster};
+use crate::source::{self, Unit};
 use crate::transform::{self, Chain, Engine, Step};
 
 /// A table that is ready to be loaded.
@@ -103,6 +103,8 @@ pub(crate) fn prepare(
         fields,
         chain,
         batch_rows: run.batch_rows as usize,
+        keep: recipe.rejects.keep,
+        keys: keys(&units),
         chunk: ChunkLimits { rows: run.chunk_rows, bytes: run.chunk_bytes.0, time: run.chunk_time.0 },
         memory: Memory::new(run.memory.0, run.streams as usize),
     };
@@ -118,6 +120,17 @@ pub(crate) fn prepare(
         write: table.write,
         truncate: table.truncate,
     })
+}
+
+/// The names of the columns of its primary key, if the source has one.
+fn keys(units: &[JobUnit]) -> Vec<String> {
+    match units.first().map(|unit| &unit.unit) {
+        Some(Unit::Table(table)) => {
+            let columns = table.description().columns.iter().filter(|column| column.is_key());
+            columns.map(|column| column.name.clone()).collect()
+        }
+        Some(Unit::File(..) | Unit::Corrected(_)) | None => Vec::new(),
+    }
 }
 
 /// What in the recipe a problem with the source of table `index` is about.

@@ -43,7 +43,7 @@ impl JobUnit {
     /// Asks the source whether the fields at `wanted` can be read, where that is not known yet.
     pub(crate) fn check(&self, wanted: &[usize]) -> Result<(), ProblemKind> {
         match &self.unit {
-            Unit::File(..) => Ok(()),
+            Unit::File(..) | Unit::Corrected(_) => Ok(()),
             Unit::Table(table) => {
                 let checked = Handle::current().block_on(table.check(wanted));
                 checked.map_err(|error| source::Error::from(error).into())

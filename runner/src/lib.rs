@@ -5,7 +5,7 @@
 //!
 //! | floor | modules | may import |
 //! |--:|---|---|
-//! | 0 nouns | [`schema`], [`values`], [`text_form`], [`loads`], [`loads_changes`], [`position`], [`batch`], [`dialect`], [`reject`], [`original`], [`counters`], [`memory`], [`units`], [`tls`], [`failpoint`], `append`, `patience` | std, arrow |
+//! | 0 nouns | [`schema`], [`values`], [`text_form`], [`loads`], [`loads_changes`], [`position`], [`batch`], [`dialect`], [`reject`], [`original`], [`counters`], [`memory`], [`units`], [`tls`], [`failpoint`], `append`, `patience`, `untrusted` | std, arrow |
 //! | 1 stages | [`source`], [`split`], [`transform`], [`encode`], [`copy`] | floor 0 and themselves, never another stage |
 //! | 2 around | [`recipe`], [`mod@reference`], `progress`, `report` | the stages' settings, floor 0 |
 //! | 3 path | `pipeline` and the loose files beside it | floors 0 to 2: the only place where two stages meet |
@@ -15,6 +15,7 @@
 
 mod append;
 pub mod batch;
+mod bisect;
 mod care;
 mod check;
 pub mod chunk;
@@ -28,6 +29,7 @@ pub mod encode;
 pub mod exit_code;
 pub mod failpoint;
 mod failure;
+mod fate;
 mod feed;
 mod feed_adopt;
 mod init;
@@ -35,6 +37,7 @@ mod init_address;
 mod init_recipe;
 mod inspect;
 mod job;
+mod job_corrected;
 mod job_create;
 mod job_units;
 mod load;
@@ -70,6 +73,8 @@ mod recipe_tables;
 mod recipe_tests;
 pub mod reference;
 pub mod reject;
+mod rejects;
+mod rejects_summary;
 pub mod report;
 mod run;
 mod run_ask;
@@ -86,6 +91,7 @@ mod tiling_ring;
 pub mod tls;
 pub mod transform;
 pub mod units;
+mod untrusted;
 mod usage;
 pub mod values;
 mod worker;

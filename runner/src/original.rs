@@ -3,9 +3,12 @@
 //! Numbers that JSON readers keep whole are numbers; all else is the text that PostgreSQL would show. Must not
 //! know: why the row is a reject.
 
-use arrow_array::{Array, ArrayRef};
+use std::collections::BTreeMap;
 
-use crate::reject::MAX_ORIGINAL_BYTES;
+use arrow_array::{Array, ArrayRef};
+use serde_json::value::RawValue;
+
+use crate::reject::{Keep, MAX_ORIGINAL_BYTES, Original, Reject};
 use crate::schema::Field;
 use crate::text_form;
 use crate::values::{Cells, Nulls, Values};
@@ -20,6 +23,38 @@ pub fn columns_json(fields: &[Field], columns: &[ArrayRef], row: usize) -> (Stri
     let (bytes, cut) = if whole.1 { object(fields, columns, row, Share::Fair) } else { whole };
     // Each piece is UTF-8 and cut at characters.
     (String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()), cut)
+}
+
+/// Takes away what is not to be kept of a reject's row; `keys` are the columns of its source's primary key.
+pub fn keep_only(reject: &mut Reject, keep: Keep, keys: &[String]) {
+    let original = std::mem::replace(&mut reject.original, Original::Nothing);
+    reject.original = match (keep, original) {
+        (Keep::Full, original) => original,
+        (Keep::Keys, Original::Columns(json)) => {
+            keys_alone(&json, keys).map_or(Original::Nothing, Original::Columns)
+        }
+        (Keep::Keys | Keep::None, _) => Original::Nothing,
+    };
+    // What was never to be kept is not missing.
+    reject.cut &= reject.original != Original::Nothing;
+}
+
+/// The columns `keys` of a JSON object, as they are written there; `None` where it has none of them.
+fn keys_alone(json: &str, keys: &[String]) -> Option<String> {
+    let columns: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+    let mut out = Vec::with_capacity(json.len().min(256));
+    for (name, value) in keys.iter().filter_map(|key| Some((key, columns.get(key)?))) {
+        out.push(if out.is_empty() { b'{' } else { b',' });
+        out.push(b'"');
+        name.chars().for_each(|character| escape(character, &mut out));
+        out.extend_from_slice(b"\":");
+        out.extend_from_slice(value.get().as_bytes());
+    }
+    if out.is_empty() {
+        return None;
+    }
+    out.push(b'}');
+    String::from_utf8(out).ok()
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -253,6 +288,28 @@ mod tests {
         let (fields, columns) = texts(&[&"x".repeat(MAX_ORIGINAL_BYTES - 8)]);
         let (json, cut) = columns_json(&fields, &columns, 0);
         assert_eq!((json.len(), cut), (MAX_ORIGINAL_BYTES, true));
+    }
+
+    #[test]
+    fn what_is_not_to_be_kept_is_taken_away() {
+        let keys = ["b\"".to_owned(), "a".to_owned()];
+        let kept = |keep, original: Original| {
+            let position = crate::position::Position::FILE_START;
+            let (stage, reason) = (crate::reject::Stage::Read, "".into());
+            let mut reject = Reject { position, stage, code: "ragged", reason, original, cut: true };
+            keep_only(&mut reject, keep, &keys);
+            (reject.original, reject.cut)
+        };
+        let columns =
+            || Original::Columns(r#"{"a":12345678901234567890.10,"b\"":"\u0000","c":"private"}"#.into());
+        let bytes = || Original::Bytes(b"1,private".to_vec());
+        assert_eq!(kept(Keep::Full, columns()), (columns(), true));
+        assert_eq!(kept(Keep::Full, bytes()), (bytes(), true));
+        let exact = Original::Columns(r#"{"b\"":"\u0000","a":12345678901234567890.10}"#.into());
+        assert_eq!(kept(Keep::Keys, columns()), (exact, true));
+        assert_eq!(kept(Keep::Keys, Original::Columns(r#"{"c":1}"#.into())), (Original::Nothing, false));
+        assert_eq!(kept(Keep::Keys, bytes()), (Original::Nothing, false));
+        assert_eq!(kept(Keep::None, columns()), (Original::Nothing, false));
     }
 
     proptest! {

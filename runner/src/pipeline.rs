@@ -14,15 +14,17 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use crate::batch::Batch;
+use crate::bisect::{Bisect, MAX_OUT_OF_TIME};
 use crate::chunk::{Accounted, Chunk, ChunkLimits};
 use crate::copy::message::Message;
 use crate::counters::{Counts, Live, Work};
 use crate::encode::{self, Encoder};
+use crate::fate::{Fate, condemned_in};
 use crate::memory::Memory;
-use crate::original::columns_json;
+use crate::original::{columns_json, keep_only};
 use crate::pace::Pace;
 use crate::position::Position;
-use crate::reject::{Original, Reject, Stage};
+use crate::reject::{Keep, Original, Reject, Stage};
 use crate::schema::Field;
 use crate::source::{self, Next, Unit};
 use crate::transform;
@@ -36,6 +38,10 @@ pub struct TablePath {
     pub chain: transform::Chain,
     /// How many rows a batch may hold.
     pub batch_rows: usize,
+    /// What a reject keeps of its row.
+    pub keep: Keep,
+    /// The columns of the source's primary key, if it has one.
+    pub keys: Vec<String>,
     /// When a chunk ends.
     pub chunk: ChunkLimits,
     /// The budget for buffers.
@@ -89,7 +95,7 @@ pub enum Error {
     /// The source cannot be read on.
     #[error("read failed")]
     Read(#[from] source::Error),
-    /// A module failed, which is not a row's fault as far as we know.
+    /// A module failed, which is no row's fault.
     #[error("transform failed on {source_key}, {}", Position::span(first, last))]
     Transform {
         /// The source's key.
@@ -99,6 +105,18 @@ pub enum Error {
         /// The batch's last row.
         last: Position,
         /// What the sandbox says.
+        source: Box<transform::Error>,
+    },
+    /// Row after row of a batch ran into the time limit.
+    #[error(
+        "transform failed on {source_key}, {place}: more than {MAX_OUT_OF_TIME} rows of one batch took too long, each alone"
+    )]
+    Slow {
+        /// The source's key.
+        source_key: String,
+        /// The last of them.
+        place: Position,
+        /// What the sandbox says of that row.
         source: Box<transform::Error>,
     },
     /// A new instance of a module could not be made.
@@ -119,12 +137,20 @@ pub enum Error {
     },
 }
 
+/// So many batches that a module could not take are warned of; the others are told to those who ask.
+const MAX_WARNINGS: u64 = 3;
+
 /// The worker's side of a stream, for one table: it owns the modules' instances.
 #[derive(Debug)]
 pub struct Walker {
     path: Arc<TablePath>,
     instance: transform::Instance,
     encoder: Encoder,
+    /// The columns of a batch.
+    fields: Vec<Field>,
+    bisect: Bisect,
+    /// Batches that a module could not take whole.
+    stops: u64,
     live: Arc<Live>,
     stop: Arc<AtomicBool>,
 }
@@ -134,7 +160,8 @@ impl Walker {
     pub fn new(path: Arc<TablePath>, live: Arc<Live>, stop: Arc<AtomicBool>) -> Result<Walker, Error> {
         let instance = path.chain.open()?;
         let encoder = Encoder::new(path.chain.output());
-        Ok(Walker { path, instance, encoder, live, stop })
+        let fields = path.chain.reads().iter().map(|read| path.fields[*read].clone()).collect();
+        Ok(Walker { path, instance, encoder, fields, bisect: Bisect::default(), stops: 0, live, stop })
     }
 
     /// Walks a split from its position to its end and hands its chunks to `messages`.
@@ -144,11 +171,9 @@ impl Walker {
         let extent = source::Extent { from: &piece.from, end: piece.end.as_ref(), read: piece.read };
         let mut reader = source::Reader::open(&piece.unit, (fields, chain.reads()), extent, memory)?;
         let mut chunk = Chunk::new(piece.from.clone(), path.chunk, piece.pace.clone(), messages);
+        self.bisect = Bisect::default();
         loop {
-            let started = Instant::now();
-            let next = reader.next_batch(chunk.rows_left(path.batch_rows), &self.stop)?;
-            self.live.spent(Work::Read, started.elapsed());
-            let batch = match next {
+            let batch = match self.next(&mut reader, chunk.rows_left(path.batch_rows))? {
                 Next::Batch(batch) => batch,
                 Next::End => break,
                 Next::Stopped => {
@@ -158,7 +183,8 @@ impl Walker {
             };
             let carried = self.carry(batch, piece, &mut chunk)?;
             let stopped = self.stop.load(Ordering::Relaxed);
-            let ends = stopped || chunk.is_full();
+            let full = self.bisect.ends_chunk() || stopped || chunk.is_full();
+            let ends = full && chunk.counts().read > 0;
             let sent = carried && chunk.flush() && (!ends || self.end(&mut chunk, piece, false)?);
             self.live.spent(Work::Wait, chunk.take_waited());
             match (sent, stopped) {
@@ -171,12 +197,26 @@ impl Walker {
         Ok(if sent { Ended::Done } else { Ended::Abandoned })
     }
 
+    /// The rest of the last batch, if a module could not take it whole, or the source's next.
+    fn next(&mut self, reader: &mut source::Reader, max_rows: usize) -> Result<Next, Error> {
+        if let Some(part) = self.bisect.next(max_rows) {
+            return Ok(Next::Batch(part));
+        }
+        let started = Instant::now();
+        let next = reader.next_batch(max_rows, &self.stop)?;
+        self.live.spent(Work::Read, started.elapsed());
+        Ok(next)
+    }
+
     /// One batch through transform and encode into the chunk. False when the sender is gone.
-    fn carry(&mut self, mut batch: Batch, piece: &Piece, chunk: &mut Chunk<'_>) -> Result<bool, Error> {
+    fn carry(&mut self, batch: Batch, piece: &Piece, chunk: &mut Chunk<'_>) -> Result<bool, Error> {
         let started = Instant::now();
         let outcome = self.instance.apply(batch.rows, &batch.columns);
         self.live.spent(Work::Transform, started.elapsed());
-        let outcome = outcome.map_err(|error| transform_error(piece, &batch, error))?;
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => return self.contain(error, batch, piece, chunk),
+        };
         let started = Instant::now();
         let rows = self.encoder.bind(&outcome.columns)?;
         let condemned = condemned_in(&batch, chunk.walked(), &piece.condemned);
@@ -195,12 +235,45 @@ impl Walker {
         }
         let encoding = started.elapsed().saturating_sub(chunk.waited());
         self.live.spent(Work::Encode, encoding);
-        let mut rejects = self.rejects(&batch, outcome.rejects, fate);
-        rejects.append(&mut batch.rejects);
-        rejects.sort_by(|a, b| a.position.cmp(&b.position));
-        let Batch { rows, end, source_bytes, asides, loan, starts, .. } = batch;
-        let (rows, place_bytes) = (rows as u64, starts.held_bytes());
-        chunk.account(Accounted { rows, counts, rejects, end, source_bytes, asides, place_bytes, loan });
+        let rejects = self.rejects(&batch, outcome.rejects, fate);
+        self.account(chunk, batch, counts, rejects);
+        Ok(true)
+    }
+
+    /// A module was stopped on this batch: its halves are tried by new instances, and a row that fails alone is a reject.
+    fn contain(
+        &mut self,
+        error: transform::Error,
+        mut batch: Batch,
+        piece: &Piece,
+        chunk: &mut Chunk<'_>,
+    ) -> Result<bool, Error> {
+        let Some(stopped) = error.of_rows() else { return Err(transform_error(piece, &batch, error)) };
+        if self.bisect.is_whole() {
+            self.stops += 1;
+            let (source, rows, at) = (piece.unit.key(), batch.rows, batch.starts.at(0));
+            let more = if self.stops == MAX_WARNINGS { "; -v tells of others" } else { "" };
+            if self.stops <= MAX_WARNINGS {
+                tracing::warn!(source, rows, %at, "{stopped}; its rows are tried apart{more}");
+            } else {
+                tracing::info!(source, rows, %at, "{stopped}; its rows are tried apart");
+            }
+        }
+        self.instance.reopen()?;
+        if batch.rows > 1 {
+            self.bisect.halve(batch);
+            return Ok(true);
+        }
+        if !self.bisect.failed_alone(matches!(stopped.why, transform::Why::Time(_))) {
+            let (source_key, place) = (piece.unit.key().into(), batch.starts.at(0));
+            return Err(Error::Slow { source_key, place, source: Box::new(error) });
+        }
+        let (code, reason) = (stopped.why.code().unwrap_or_default(), stopped.reason());
+        let reject = self.reject(&batch, 0, (Stage::Transform, code), reason.into());
+        batch.rejects.push(reject);
+        let rejected = batch.rejects.len() as u64;
+        let counts = Counts { read: rejected, rejected, ..Counts::default() };
+        self.account(chunk, batch, counts, Vec::new());
         Ok(true)
     }
 
@@ -217,29 +290,42 @@ impl Walker {
 
     /// What transform, encode and server refused, with the columns that were read.
     fn rejects(&self, batch: &Batch, from_modules: Vec<(u32, String)>, fate: Fate<'_>) -> Vec<Reject> {
-        if from_modules.is_empty() && fate.refused.is_empty() && fate.condemned.is_empty() {
-            return Vec::new();
-        }
-        let reads = self.path.chain.reads();
-        let fields: Vec<Field> = reads.iter().map(|read| self.path.fields[*read].clone()).collect();
-        let reject = |row: u32, stage, code, reason: Cow<'static, str>| {
-            let (json, cut) = columns_json(&fields, &batch.columns, row as usize);
-            let position = batch.starts.at(row as usize);
-            Reject { position, stage, code, reason, original: Original::Columns(json), cut }
-        };
+        let output = self.path.chain.output();
         let by_modules = from_modules
             .into_iter()
-            .map(|(row, reason)| reject(row, Stage::Transform, "module", Cow::Owned(reason)));
-        let output = self.path.chain.output();
+            .map(|(row, reason)| self.reject(batch, row, (Stage::Transform, "module"), Cow::Owned(reason)));
         let by_encode = fate.refused.into_iter().map(|(row, refused)| {
             let column = &output[refused.column as usize].name;
             let reason = format!("column `{column}`: {}", refused.reason);
-            reject(row, Stage::Encode, refused.code, Cow::Owned(reason))
+            self.reject(batch, row, (Stage::Encode, refused.code), Cow::Owned(reason))
         });
         let by_server = fate.condemned.into_iter().map(|(row, condemned)| {
-            reject(row, Stage::Server, condemned.code, Cow::Owned(condemned.reason.clone()))
+            self.reject(batch, row, (Stage::Server, condemned.code), Cow::Owned(condemned.reason.clone()))
         });
         by_modules.chain(by_encode).chain(by_server).collect()
+    }
+
+    /// A row of the batch as a reject, with the columns that were read.
+    fn reject(
+        &self,
+        batch: &Batch,
+        row: u32,
+        (stage, code): (Stage, &'static str),
+        reason: Cow<'static, str>,
+    ) -> Reject {
+        let (json, cut) = columns_json(&self.fields, &batch.columns, row as usize);
+        let position = batch.starts.at(row as usize);
+        Reject { position, stage, code, reason, original: Original::Columns(json), cut }
+    }
+
+    /// Adds what became of a batch to the chunk that holds its rows.
+    fn account(&self, chunk: &mut Chunk<'_>, batch: Batch, counts: Counts, mut rejects: Vec<Reject>) {
+        let Batch { rows, end, source_bytes, asides, loan, starts, rejects: mut undecoded, .. } = batch;
+        rejects.append(&mut undecoded);
+        rejects.sort_by(|a, b| a.position.cmp(&b.position));
+        rejects.iter_mut().for_each(|reject| keep_only(reject, self.path.keep, &self.path.keys));
+        let (rows, place_bytes) = (rows as u64, starts.held_bytes());
+        chunk.account(Accounted { rows, counts, rejects, end, source_bytes, asides, place_bytes, loan });
     }
 }
 
@@ -258,81 +344,4 @@ fn transform_error(piece: &Piece, batch: &Batch, error: transform::Error) -> Err
         last: at(batch.starts.len().saturating_sub(1)),
         source: Box::new(error),
     }
-}
-
-/// The rows of a batch that are condemned; `walked` rows were read before it.
-fn condemned_in<'c>(batch: &Batch, walked: u64, condemned: &'c [Condemned]) -> Vec<(u32, &'c Condemned)> {
-    let row_of = |condemned: &Condemned| {
-        let row = usize::try_from(condemned.number.checked_sub(walked)?).ok()?;
-        (row < batch.rows && batch.starts.at(row) == condemned.position).then_some(row as u32)
-    };
-    condemned.iter().filter_map(|condemned| Some((row_of(condemned)?, condemned))).collect()
-}
-
-/// What became of each input row of a batch.
-struct Fate<'c> {
-    /// Input rows that encode refused, with the code and reason of the first of their output rows.
-    refused: Vec<(u32, encode::Refused)>,
-    /// Input rows that the server refused before, of those that encode did not refuse.
-    condemned: Vec<(u32, &'c Condemned)>,
-    /// Input rows with at least one output row that goes to the target.
-    loaded: u64,
-}
-
-impl<'c> Fate<'c> {
-    fn of(
-        outcome: &transform::Outcome,
-        refused: &[encode::Refused],
-        condemned: &[(u32, &'c Condemned)],
-        rows: usize,
-    ) -> Fate<'c> {
-        let origin_of = |row: u32| outcome.origin.as_ref().map_or(row, |origin| origin[row as usize]);
-        let mut by_origin: Vec<(u32, encode::Refused)> =
-            refused.iter().map(|refused| (origin_of(refused.row), *refused)).collect();
-        by_origin.sort_by_key(|(origin, refused)| (*origin, refused.row));
-        by_origin.dedup_by_key(|(origin, _)| *origin);
-        let emitted = match &outcome.origin {
-            None => outcome.rows as u64,
-            Some(origin) => distinct(origin, rows),
-        };
-        let mut fate =
-            Fate { loaded: emitted - by_origin.len() as u64, refused: by_origin, condemned: Vec::new() };
-        let is_sent = |row: u32| match &outcome.origin {
-            None => (row as usize) < outcome.rows,
-            Some(origin) => origin.contains(&row),
-        };
-        let condemned = condemned.iter().filter(|(row, _)| is_sent(*row) && !fate.is_refused(*row as usize));
-        fate.condemned = condemned.copied().collect();
-        fate.loaded -= fate.condemned.len() as u64;
-        fate
-    }
-
-    fn is_refused(&self, origin: usize) -> bool {
-        !self.refused.is_empty()
-            && self.refused.binary_search_by_key(&origin, |(origin, _)| *origin as usize).is_ok()
-            || self.condemned.iter().any(|(row, _)| *row as usize == origin)
-    }
-
-    /// The batch's counts but for `written`, each counted on its own so that a loss shows.
-    fn counts(&self, batch: &Batch, outcome: &transform::Outcome) -> Counts {
-        let refused = self.refused.len() + self.condemned.len();
-        let rejected = batch.rejects.len() + outcome.rejects.len() + refused;
-        Counts {
-            read: (batch.rows + batch.rejects.len()) as u64,
-            loaded: self.loaded,
-            filtered: u64::from(outcome.filtered),
-            rejected: rejected as u64,
-            skipped: 0,
-            written: 0,
-        }
-    }
-}
-
-/// How many different input rows `origin` names.
-fn distinct(origin: &[u32], rows: usize) -> u64 {
-    if origin.is_sorted() {
-        return origin.chunk_by(|a, b| a == b).count() as u64;
-    }
-    let mut seen = vec![false; rows];
-    origin.iter().filter(|row| !std::mem::replace(&mut seen[**row as usize], true)).count() as u64
 }

@@ -26,7 +26,7 @@ use crate::recipe_source::{check_tables, check_writes, of_trials, source};
 use crate::recipe_steps::{modules, text};
 pub use crate::recipe_tables::{Create, Table, Truncate};
 use crate::recipe_tables::{check_into, tables};
-use crate::{copy, transform};
+use crate::{copy, reject, transform};
 
 /// What is moved where, and what happens to it on the way.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub struct Recipe {
     pub target: Target,
     /// Limits of modules.
     pub transform: transform::Settings,
+    /// What is kept of rows that could not be loaded.
+    pub rejects: reject::Settings,
     /// How much at once, and the like.
     pub run: RunSettings,
     /// At least one.
@@ -213,6 +215,7 @@ fn join(
     let source = source(&mut diagnosis, &settings, said.base);
     check_tables(&mut diagnosis, &source, &said.tables);
     let transform = settings.section(&mut diagnosis, "transform");
+    let rejects = settings.section(&mut diagnosis, "rejects");
     let run: RunSettings = settings.section(&mut diagnosis, "run");
     run.check(&mut diagnosis);
     let name = said.name.unwrap_or_default();
@@ -222,7 +225,7 @@ fn join(
     let (file, base) = (said.file.map(Path::to_path_buf), said.base.to_path_buf());
     let lines = Lines::default();
     let tables = said.tables.into_iter().map(|(_, table)| table).collect();
-    let recipe = Recipe { name, file, base, source, target, transform, run, tables, lines, note };
+    let recipe = Recipe { name, file, base, source, target, transform, rejects, run, tables, lines, note };
     let lines = diagnosis.verdict()?;
     Ok(Recipe { lines, ..recipe })
 }

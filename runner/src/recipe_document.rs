@@ -13,7 +13,7 @@ use crate::copy::postgres::write::Mode;
 use crate::recipe_run::RunSettings;
 use crate::recipe_tables::{Create, Truncate};
 use crate::schema::{Scalar, Type};
-use crate::{copy, source, transform};
+use crate::{copy, reject, source, transform};
 
 /// What is moved where, and what happens to it on the way.
 #[derive(JsonSchema)]
@@ -32,6 +32,9 @@ pub struct Document {
     /// The limits of modules: what one may use before it is stopped.
     #[serde(default)]
     pub transform: transform::Settings,
+    /// What is kept of rows that could not be loaded.
+    #[serde(default)]
+    pub rejects: reject::Settings,
     /// How much at once, how much in one transaction, and how many bad rows are too many.
     #[serde(default)]
     pub run: RunSettings,

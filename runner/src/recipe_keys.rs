@@ -244,8 +244,8 @@ mod tests {
 
     #[test]
     fn a_key_unlike_any_other_is_told_what_there_is() {
-        let expected = "r.toml:1:1: `colour`: unknown key: use one of `name`, `source`, `target`, `transform`, `run`, \
-                        `tables`";
+        let expected = "r.toml:1:1: `colour`: unknown key: use one of `name`, `source`, `target`, `transform`, `rejects`, \
+                        `run`, `tables`";
         assert_eq!(problems("colour = 1"), [expected]);
     }
 

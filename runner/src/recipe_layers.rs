@@ -14,7 +14,7 @@ use crate::recipe_keys::{Keys, Section, Shape};
 use crate::recipe_lines::join;
 
 /// The sections that can be set from outside the file.
-pub(crate) const SECTIONS: [&str; 4] = ["source", "target", "transform", "run"];
+pub(crate) const SECTIONS: [&str; 5] = ["source", "target", "transform", "rejects", "run"];
 
 /// One layer.
 pub(crate) struct Layer {

@@ -12,8 +12,9 @@ use crate::recipe::{Recipe, Source, Table};
 use crate::source::cassandra;
 use crate::transform::{Constant, Step};
 
-/// Keys of `[transform]` that decide when a module is stopped and what it may log, but never a row. A key that is
-/// not here counts: a refusal too many is better than other rows in the same table.
+/// Keys of `[transform]` that decide when a module is stopped and what it may log, but never what it makes of a row.
+/// One that is stopped has rejects: a higher limit spares those that are still to come. A key that is not here counts:
+/// a refusal too many is better than other rows in the same table.
 const NO_SHAPE: [&str; 6] = ["memory", "call_timeout", "stack", "table_elements", "log_lines", "cache"];
 
 /// Keys of `[source.cassandra]` that decide who is asked and how fast, but never which rows there are.

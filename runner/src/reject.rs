@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::position::Position;
 
 /// Where a row failed.
@@ -44,6 +47,47 @@ pub enum Original {
     Columns(String),
     /// The record's bytes, where they could not be decoded into columns.
     Bytes(Vec<u8>),
+    /// Nothing was kept.
+    Nothing,
+}
+
+impl Original {
+    /// Bytes of it.
+    pub fn len(&self) -> usize {
+        match self {
+            Original::Columns(json) => json.len(),
+            Original::Bytes(bytes) => bytes.len(),
+            Original::Nothing => 0,
+        }
+    }
+
+    /// Whether nothing of it is there.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What is kept of rows that could not be loaded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// What a reject keeps of its row, for private data less than all of it: `"full"` all columns that were read, up to
+    /// 64 KiB; `"keys"` those of the primary key, of files nothing; `"none"` nothing. Source, position, stage, code and
+    /// reason stay always, and the position of a row of a cluster is its primary key. What was kept before stays.
+    pub keep: Keep,
+}
+
+/// How much of a row a reject keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// All columns that were read, up to 64 KiB.
+    #[default]
+    Full,
+    /// The columns of the primary key, of a source that has one; of files nothing.
+    Keys,
+    /// Nothing.
+    None,
 }
 
 /// The most that is kept of one original row, in bytes; what is behind is cut, and said so.

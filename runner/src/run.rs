@@ -11,6 +11,7 @@ use crate::cli::{RunArgs, Voice};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::job::Job;
+use crate::job_corrected;
 use crate::load::{self, Opened, Options, Outcome};
 use crate::prepare::{Found, Prepared};
 use crate::progress::Mode;
@@ -28,7 +29,15 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
     stop_on_signals(Arc::clone(&stop))?;
     let prepared = Prepared::new(&args.recipe)?;
     let recipe = &prepared.recipe;
-    let found = prepared.find().await?;
+    let mut found = prepared.find().await?;
+    if let (true, Some(path)) = (found.problems.is_empty(), &args.rejects) {
+        if found.jobs.iter().any(Job::reads_stdin) {
+            return Err(Failure::Usage(
+                "--rejects needs a source that can be looked at again, not `-`".into(),
+            ));
+        }
+        found.problems.extend(job_corrected::add(&mut found.jobs, path, &recipe.base).err());
+    }
     if !found.problems.is_empty() {
         return Err(prepared.failure(found.problems));
     }

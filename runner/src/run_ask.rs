@@ -22,7 +22,7 @@ pub(crate) async fn ask(found: &Found, recipe: &Recipe, args: &RunArgs) -> Resul
     let mut question = Question { fresh: args.fresh, losses: Vec::new(), empties: false };
     let emptyings = question.about_tables(found, recipe).await?;
     if let (true, Target::Files(settings)) = (args.fresh, &recipe.target) {
-        let folders = found.jobs.iter().map(|job| target::folder(&settings.dir, job));
+        let folders = found.jobs.iter().map(|job| target::folder(&settings.dir, &job.into));
         let begun = folders.filter(|folder| folder.join("etl.json").exists());
         question.losses.extend(
             begun.map(|folder| format!("the files of the load before in {} go away", folder.display())),

@@ -293,7 +293,7 @@ pub(crate) fn files(dir: &Path, name: &str, jobs: &[Job], fresh: bool) -> Result
             Folder::stdout(key, &columns)
         } else {
             let fresh = fresh || job.reads_stdin();
-            Folder::open(&folder(dir, job), key, &parts(job), &columns, fresh)?
+            Folder::open(&folder(dir, &job.into), key, &parts(job), &columns, fresh)?
         };
         folders.push(Arc::new(folder));
         all_started.push(started);
@@ -306,8 +306,8 @@ pub(crate) fn files(dir: &Path, name: &str, jobs: &[Job], fresh: bool) -> Result
 }
 
 /// A table's own folder.
-pub(crate) fn folder(dir: &Path, job: &Job) -> PathBuf {
-    dir.join(job.into.replace('/', "_"))
+pub(crate) fn folder(dir: &Path, into: &str) -> PathBuf {
+    dir.join(into.replace('/', "_"))
 }
 
 /// What the server refuses, told as a problem with a key of the recipe.

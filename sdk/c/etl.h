@@ -29,7 +29,7 @@
 // - A module is a pure function of its options and the row. There is no clock, no randomness, no file, no network. Rows come in
 //   batches of any size and may be seen again: do not remember them.
 // - Bad data is a reject with a reason (etl_reject), never a trap. A mistake in the module (a row that is not in the batch, a value
-//   of another type than the column's) is said in the run's log and stops the run.
+//   of another type than the column's) is said in the run's log, and the row is a reject.
 // - Memory from etl_alloc in etl_plan stays; memory from etl_alloc in etl_transform is gone when the call ends. So is the batch.
 //
 // The guide with a whole session is docs/modules-c.md. Needs clang 14 or newer; C11. Several C files may include this header.

@@ -99,6 +99,7 @@ fn every_key_that_a_page_names_is_one() {
             let is_key = word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.');
             let sections = [
                 "run.",
+                "rejects.",
                 "transform.",
                 "source.csv.",
                 "source.cassandra.",

@@ -28,6 +28,7 @@ const FLOORS: [(u8, &[&str]); 5] = [
             "append",
             "patience",
             "failpoint",
+            "untrusted",
         ],
     ),
     (1, &["source", "split", "transform", "encode", "copy"]),
@@ -35,8 +36,8 @@ const FLOORS: [(u8, &[&str]); 5] = [
     (
         3,
         &[
-            "pipeline", "pace", "care", "chunk", "queue", "worker", "stream", "tiling", "feed", "job",
-            "target", "load",
+            "pipeline", "bisect", "fate", "pace", "care", "chunk", "queue", "worker", "stream", "tiling",
+            "feed", "job", "target", "load",
         ],
     ),
     (
@@ -51,6 +52,7 @@ const FLOORS: [(u8, &[&str]); 5] = [
             "check",
             "plan",
             "inspect",
+            "rejects",
             "ddl",
             "init",
             "main",

@@ -10,4 +10,5 @@ pub mod gate;
 pub mod ledger;
 pub mod message;
 pub mod postgres;
+pub mod rejected;
 pub mod state;

@@ -134,6 +134,41 @@ pub enum Error {
     /// Standard input was read already.
     #[error("standard input can be read only once")]
     StdinTaken,
+    /// Lines of a file of rejects that cannot be sent.
+    #[error("{0}")]
+    Corrected(Box<super::BadLines>),
+    /// The same of one that was right before.
+    #[error("`{file}` line {line}: {problem}: the file changed while it was read")]
+    CorrectedSince {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A file of rejects without any.
+    #[error("`{file}` has no reject in it")]
+    NoRejects {
+        /// The file.
+        file: String,
+    },
+    /// A reject of a table that the recipe does not load.
+    #[error("`{file}` line {line}: the recipe loads no table `{table}`")]
+    OfNoTable {
+        /// The file.
+        file: String,
+        /// The first line of that table.
+        line: u64,
+        /// What it calls the table.
+        table: String,
+    },
+    /// A file of rejects that is compressed.
+    #[error("`{file}` is compressed: unpack it")]
+    Packed {
+        /// The file.
+        file: String,
+    },
     /// A cluster, or a table in it.
     #[error(transparent)]
     Cassandra(#[from] super::cassandra::Error),

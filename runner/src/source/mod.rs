@@ -30,6 +30,7 @@
 pub mod cassandra;
 mod cell;
 mod column;
+mod corrected;
 pub mod csv;
 mod describe;
 mod error;
@@ -52,6 +53,7 @@ mod unit;
 mod reference;
 
 pub use column::Column;
+pub use corrected::{BadLines, Corrected, tables as corrected_tables};
 pub use describe::{Described, MAX_COLUMNS, describe};
 pub use error::Error;
 pub use fingerprint::{Fingerprint, fingerprint};

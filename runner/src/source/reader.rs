@@ -52,6 +52,7 @@ struct Draft {
     from: u64,
     starts: RowStarts,
     rejects: Vec<Reject>,
+    rows_before: Vec<u32>,
     blank: u64,
     loan: Option<Loan>,
 }
@@ -112,7 +113,8 @@ impl Reader {
     pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, Error> {
         let (from, line) = self.records.place();
         let starts = RowStarts::in_file(from, line);
-        let mut draft = Draft { from, starts, rejects: Vec::new(), blank: 0, loan: None };
+        let (rejects, rows_before) = (Vec::new(), Vec::new());
+        let mut draft = Draft { from, starts, rejects, rows_before, blank: 0, loan: None };
         loop {
             let left = max_rows.max(1).saturating_sub(draft.starts.len() + draft.rejects.len());
             if left == 0 {
@@ -195,6 +197,7 @@ impl Reader {
         };
         if let Some((code, reason)) = rejected {
             draft.rejects.push(self.reject(code, reason));
+            draft.rows_before.push(u32::try_from(rows).unwrap_or(u32::MAX));
             return true;
         }
         let fits = draft.starts.push_start(byte, line);
@@ -279,6 +282,7 @@ impl Reader {
             rows: draft.starts.len(),
             starts: Arc::new(draft.starts),
             rejects: draft.rejects,
+            rows_before: draft.rows_before,
             asides: Asides { blank_lines: draft.blank, ..Asides::default() },
             end,
             source_bytes,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::corrected::{self, Corrected};
 use super::reader::Reader as FileReader;
 use super::{Error, Input, SourceFile, cassandra, csv};
 use crate::batch::Batch;
@@ -17,6 +18,8 @@ pub enum Unit {
     File(Arc<SourceFile>, Arc<csv::Settings>),
     /// A table.
     Table(Arc<cassandra::Table>),
+    /// Rows of a table that were rejected, and corrected.
+    Corrected(Arc<Corrected>),
 }
 
 impl Unit {
@@ -25,6 +28,7 @@ impl Unit {
         match self {
             Unit::File(file, _) => &file.key,
             Unit::Table(table) => table.key(),
+            Unit::Corrected(corrected) => &corrected.file.key,
         }
     }
 
@@ -61,6 +65,8 @@ pub enum Reader {
     File(Box<FileReader>),
     /// Of a table.
     Table(Box<cassandra::Reader>),
+    /// Of corrected rows.
+    Corrected(Box<corrected::Reader>),
 }
 
 impl Reader {
@@ -77,6 +83,10 @@ impl Reader {
                 let end = end.map(Position::byte);
                 let reader = FileReader::open(file, settings, fields, wanted, from.clone(), end, memory)?;
                 Ok(Reader::File(Box::new(reader)))
+            }
+            Unit::Corrected(corrected) => {
+                let reader = corrected::Reader::open(corrected, (fields, wanted), from, memory)?;
+                Ok(Reader::Corrected(Box::new(reader)))
             }
             Unit::Table(table) => {
                 let end = match end {
@@ -100,6 +110,7 @@ impl Reader {
         match self {
             Reader::File(reader) => Ok(reader.next_batch(max_rows)?.map_or(Next::End, Next::Batch)),
             Reader::Table(reader) => Ok(reader.next_batch(max_rows, stop)?),
+            Reader::Corrected(reader) => Ok(reader.next_batch(max_rows)?.map_or(Next::End, Next::Batch)),
         }
     }
 }

@@ -80,8 +80,8 @@ pub(super) struct ModuleStep {
 
 impl ModuleStep {
     /// A fresh instance, planned. It must plan the same as the first one.
-    pub(super) fn open(&self, engine: &Engine) -> Result<Guest, Error> {
-        let mut guest = Guest::start(engine, &self.module)?;
+    pub(super) fn open(&self, engine: &Engine, log_lines: u32) -> Result<Guest, Error> {
+        let mut guest = Guest::start(engine, &self.module, log_lines)?;
         if guest.plan(&self.input, &self.options)? != self.plan {
             return Err(guest.blame(Call::Plan, Why::Unsteady));
         }
@@ -253,7 +253,7 @@ impl Builder<'_> {
         let content = format!("sha256 {}", module.sha256);
         let setting = |(name, value): (String, String)| Setting { name, value };
         let options: Vec<Setting> = options.into_iter().map(setting).collect();
-        let mut guest = Guest::start(self.engine, &module)?;
+        let mut guest = Guest::start(self.engine, &module, self.engine.settings().log_lines)?;
         let plan = guest.plan(&input, &options)?;
         let checked =
             plan::check(&plan, &fields).map_err(|problem| guest.blame(Call::Plan, Why::Lie(problem)))?;

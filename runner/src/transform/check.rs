@@ -16,8 +16,8 @@ use arrow_schema::Field as ArrowField;
 
 use super::contract::{ColumnOut, Output, RejectOut};
 use super::error::Why;
-use super::untrusted;
 use crate::schema::{Field, Scalar};
+use crate::untrusted;
 
 /// The longest reason of a reject.
 const MAX_REASON_BYTES: usize = 200;

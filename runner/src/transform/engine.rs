@@ -81,10 +81,10 @@ impl Engine {
         &self.inner.linker
     }
 
-    /// A store for one instance of `module`: limited in memory, tables, what is lifted from it, and time.
-    pub(super) fn store(&self, module: &Path) -> Store<State> {
+    /// A store for one instance of `module`: limited in memory, tables, what is lifted from it, time, and what it logs.
+    pub(super) fn store(&self, module: &Path, log_lines: u32) -> Store<State> {
         let settings = self.settings();
-        let mut store = Store::new(&self.inner.wasm, State::new(module, settings));
+        let mut store = Store::new(&self.inner.wasm, State::new(module, settings, log_lines));
         store.limiter(|state| state);
         // Lists of a guest may all alias one buffer: this bounds what is copied out of it, for each call.
         store.set_hostcall_fuel(usize::try_from(settings.output.0).unwrap_or(usize::MAX));

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::units::ByteSize;
+use crate::untrusted;
 
 /// What failed in the stage `transform`.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// What stopped a module while it had rows of a batch, so that other rows may fare better; `None` for what is nobody's
+    /// row. A module that answers `err` means to stop the run.
+    pub fn of_rows(&self) -> Option<&Stopped> {
+        match self {
+            Error::Stopped(stopped) if stopped.call == Call::Transform => {
+                stopped.why.code().is_some().then_some(stopped)
+            }
+            _ => None,
+        }
+    }
+
     /// The rows of the batch (from 0, the end not included) that were in the module when it was stopped.
     pub fn rows(&self) -> Option<Range<u32>> {
         match self {
@@ -80,6 +92,18 @@ pub struct Stopped {
     pub rows: Option<Range<u32>>,
     /// The functions that were running, innermost first.
     pub frames: Vec<String>,
+}
+
+impl Stopped {
+    /// For a reject: module, reason, functions.
+    pub fn reason(&self) -> String {
+        let name = self.module.file_name().unwrap_or_default().to_string_lossy();
+        let mut reason = format!("module {}: {}", untrusted::name(&name), self.why);
+        if !self.frames.is_empty() {
+            reason += &format!("; in {}", self.frames.join(" < "));
+        }
+        reason
+    }
 }
 
 /// A call into a module.
@@ -135,6 +159,22 @@ pub enum Why {
     Err(String),
     /// Another instance of it planned something else: it is not a function of its arguments.
     Unsteady,
+}
+
+impl Why {
+    /// The code of a row that a module cannot take; `None` for what is not about rows.
+    pub fn code(&self) -> Option<&'static str> {
+        Some(match self {
+            Why::Trap(_) => "trap",
+            Why::Time(_) => "time_limit",
+            Why::Memory { .. } => "memory_limit",
+            Why::Tables { .. } => "table_limit",
+            Why::Stack(_) => "stack_limit",
+            Why::Output(_) => "output_limit",
+            Why::Lie(_) => "bad_answer",
+            Why::Err(_) | Why::Unsteady => return None,
+        })
+    }
 }
 
 impl fmt::Display for Why {

@@ -13,8 +13,8 @@ use super::engine::Engine;
 use super::error::{Call, Error, Stopped, Why};
 use super::host::{Refused, State};
 use super::module::{self, Module};
-use super::untrusted;
 use crate::units::ByteSize;
+use crate::untrusted;
 
 /// An instance. After a call that failed it answers nothing any more: drop it.
 pub(super) struct Guest {
@@ -26,9 +26,9 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// Makes an instance, running its start-up code.
-    pub(super) fn start(engine: &Engine, module: &Arc<Module>) -> Result<Guest, Error> {
-        let mut store = engine.store(&module.path);
+    /// Makes an instance, running its start-up code. It may log so many lines.
+    pub(super) fn start(engine: &Engine, module: &Arc<Module>, log_lines: u32) -> Result<Guest, Error> {
+        let mut store = engine.store(&module.path, log_lines);
         let instance = module.ready.instantiate(&mut store);
         let functions = instance.and_then(|instance| {
             let plan = instance.get_typed_func(&mut store, module.plan)?;
@@ -75,6 +75,11 @@ impl Guest {
     /// Linear memory of the instance, in bytes.
     pub(super) fn memory_used(&self) -> usize {
         self.store.data().memory_used()
+    }
+
+    /// How many lines it may still log.
+    pub(super) fn log_lines(&self) -> u32 {
+        self.store.data().log_lines()
     }
 
     fn ready(&mut self) {

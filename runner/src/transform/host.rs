@@ -9,8 +9,8 @@ use wasmtime::{ResourceLimiter, StoreContextMut};
 use super::contract::Level;
 use super::onramp::CONTRACT;
 use super::settings::Settings;
-use super::untrusted;
 use super::wasi::STDIO;
+use crate::untrusted;
 
 /// The longest line of a module in our log.
 const MAX_LINE_BYTES: usize = 1000;
@@ -40,7 +40,7 @@ pub(super) enum Refused {
 }
 
 impl State {
-    pub(super) fn new(module: &Path, settings: &Settings) -> Self {
+    pub(super) fn new(module: &Path, settings: &Settings, log_lines: u32) -> Self {
         let name = module.file_name().unwrap_or_default().to_string_lossy();
         State {
             module: untrusted::name(&name),
@@ -48,7 +48,7 @@ impl State {
             memory_used: 0,
             memory_growing: 0,
             table_limit: settings.table_elements as usize,
-            log: Log { left: settings.log_lines, half: [String::new(), String::new()] },
+            log: Log { left: log_lines, half: [String::new(), String::new()] },
             refused: None,
         }
     }
@@ -56,6 +56,11 @@ impl State {
     /// Linear memory of the instance, in bytes.
     pub(super) fn memory_used(&self) -> usize {
         self.memory_used
+    }
+
+    /// How many lines it may still log.
+    pub(super) fn log_lines(&self) -> u32 {
+        self.log.left
     }
 
     /// Writes out lines that were printed without an end, e.g. before a trap.
@@ -184,8 +189,8 @@ mod tests {
 
     fn state(memory: u64, lines: u32) -> State {
         let memory = crate::units::ByteSize(memory);
-        let settings = Settings { memory, table_elements: 10, log_lines: lines, ..Settings::default() };
-        State::new(Path::new("dir/a.wasm"), &settings)
+        let settings = Settings { memory, table_elements: 10, ..Settings::default() };
+        State::new(Path::new("dir/a.wasm"), &settings, lines)
     }
 
     #[test]

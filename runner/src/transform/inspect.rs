@@ -9,7 +9,7 @@ use super::error::Error;
 use super::module::{self, Module};
 use super::onramp;
 use super::scan::scan;
-use super::untrusted;
+use crate::untrusted;
 
 /// What kind of file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

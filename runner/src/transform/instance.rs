@@ -18,7 +18,7 @@ use super::gather::{Map, gather, gathered_bytes};
 use super::guest::Guest;
 use super::lower;
 
-/// One stream's instances of all modules of a chain. After an error it is of no more use.
+/// One stream's instances of all modules of a chain. After an error it is of no more use until it is opened again.
 pub struct Instance {
     chain: Arc<Inner>,
     guests: Vec<Guest>,
@@ -49,9 +49,22 @@ pub struct Outcome {
 
 impl Instance {
     pub(super) fn open(chain: Arc<Inner>) -> Result<Instance, Error> {
-        let guests: Result<Vec<_>, _> = chain.modules.iter().map(|step| step.open(&chain.engine)).collect();
+        let log_lines = chain.engine.settings().log_lines;
+        let open = |step: &ModuleStep| step.open(&chain.engine, log_lines);
+        let guests: Result<Vec<_>, _> = chain.modules.iter().map(open).collect();
         let constants = vec![None; chain.slots.len()];
         Ok(Instance { guests: guests?, constants, chain })
+    }
+
+    /// Drops the instances, and makes new ones. They may log what those had left: a module that fails again and again
+    /// shall not flood the log.
+    pub fn reopen(&mut self) -> Result<(), Error> {
+        let left: Vec<u32> = self.guests.drain(..).map(|guest| guest.log_lines()).collect();
+        let steps = self.chain.modules.iter().zip(left);
+        let guests: Result<Vec<_>, _> =
+            steps.map(|(step, left)| step.open(&self.chain.engine, left)).collect();
+        self.guests = guests?;
+        Ok(())
     }
 
     /// Linear memory of all modules, in bytes.

@@ -37,7 +37,6 @@ mod plan;
 mod scan;
 mod settings;
 mod signature;
-mod untrusted;
 mod wasi;
 
 #[cfg(test)]

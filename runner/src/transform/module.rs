@@ -15,7 +15,8 @@ use super::engine::Engine;
 use super::error::Error;
 use super::host::State;
 use super::scan::{Scan, scan};
-use super::{onramp, signature, untrusted};
+use super::{onramp, signature};
+use crate::untrusted;
 
 /// The largest module: an interpreter with its library has 20 MB.
 const MAX_MODULE_BYTES: u64 = 128 << 20;

@@ -5,7 +5,8 @@ use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
 use super::scan::{Import, MARKER, Scan, Version};
-use super::{untrusted, wasi};
+use super::wasi;
+use crate::untrusted;
 
 /// The contract, as authors see it.
 pub(super) const WIT: &str = include_str!("../../../sdk/wit/transform.wit");

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::contract::{Out, Plan};
-use super::untrusted;
 use crate::schema::Field;
+use crate::untrusted;
 
 /// PostgreSQL's limit for a table.
 pub(super) const MAX_COLUMNS: usize = 1600;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use wasmparser::{ExternalKind, FuncType, KnownCustom, Parser, Payload, TypeRef, ValType};
 
-use super::untrusted;
+use crate::untrusted;
 
 /// What the marker function of a plain core module begins with; `0_1` follows.
 pub(super) const MARKER: &str = "etl_transform_";

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use crate::units::{ByteSize, Span};
 
-/// The sandbox's limits. A module that goes over one ends the run with an error that names the limit.
+/// The sandbox's limits. A module that goes over one is stopped, with a message that names the limit: in `plan` that ends
+/// the run, in `transform` the rows with which it does so are rejects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {

@@ -105,7 +105,8 @@
 //! # When it goes wrong
 //!
 //! A column that is missing or of another type, and an option that does not fit, are found before a row moves, and named. A panic
-//! writes its message into the run's log and stops the run. [`log`] has functions for lines of your own.
+//! writes its message into the run's log, and a row that panics alone becomes a reject. [`log`] has functions for lines of
+//! your own.
 //!
 //! Whole batches instead of rows: [`batches!`].
 

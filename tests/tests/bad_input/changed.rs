@@ -105,7 +105,7 @@ async fn another_module_or_other_options_are_named() {
     let module = |name: &str| fs::copy(guest(&bed.folder, name), bed.folder.path("m.wasm")).unwrap();
     module("trap-later");
     write("");
-    bed.run().code(4);
+    bed.run().code(7);
     let count = "SELECT count(*) FROM public.m WHERE made IN ('ab', 'c')";
     let four = || async { assert_eq!(bed.client.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 4) };
     four().await;

@@ -7,6 +7,7 @@ mod bed;
 mod changed;
 mod files;
 mod module;
+mod poison;
 mod recipe;
 mod rejects;
 mod source;

@@ -1,5 +1,5 @@
-//! Modules that are none, do not fit, trap, loop, grow or lie: exit code 4, the module, the rows and the functions
-//! named, and whole chunks alone in the target.
+//! Modules that are none, do not fit, or trap, loop, grow or lie with every row: the module, the rows and the
+//! functions named, and whole chunks alone in the target. `poison` has those that fail with some rows.
 
 use etl_tests::harness::Ran;
 
@@ -93,23 +93,35 @@ async fn a_module_that_fails_in_plan_stops_the_run_before_a_row_moves() {
 }
 
 #[tokio::test]
-async fn a_module_that_fails_on_a_batch_is_named_with_its_lines_and_functions() {
+async fn a_module_that_fails_on_every_row_is_named_with_its_functions_and_ends_the_run() {
     let bed = bed("bad_module_batch").await;
     for (name, says) in [
         ("transform-trap", "it trapped: integer divide by zero; rows 1 to 2 of the batch; in ratio < "),
         ("transform-loop", "it took longer than 300 ms (call_timeout)"),
         ("memory-grow", "of memory, more than 256 MiB (memory)"),
         ("recursion", "its calls nest deeper than 512 KiB of stack (stack)"),
-        ("err", "it answered with an error: bad \\u{1b}[31m row!"),
         ("list-alias", "it answered more than 64 MiB (output)"),
     ] {
-        let ran = run(&bed, name).code(4);
+        let ran = run(&bed, name).code(7);
         let stopped = format!("{name}.wasm was stopped in transform: ");
-        ran.says(&["error: transform failed on rows.csv, lines 2-3\n  because module ", &stopped, says]);
+        let reject = format!("allows\n  rows.csv line 2: transform: module {name}.wasm: ");
+        ran.says(&[&stopped, says, "its rows are tried apart", &reject]);
         assert!(made(&bed).await.is_empty(), "{name}");
-        bed.command(&["run", "--fresh", "--quiet"]).run().code(4);
         bed.client.batch_execute("DROP SCHEMA etl CASCADE").await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_module_that_answers_with_an_error_stops_the_run_whatever_may_be_rejected() {
+    let bed = bed("bad_module_err").await;
+    guest(&bed.folder, "err");
+    recipe(&bed, "err");
+    let ran = bed.command(&["run", "--max-rejects", "100"]).run().never_says(HUSH).code(4);
+    ran.says(&[
+        "error: transform failed on rows.csv, lines 2-3\n  because module ",
+        "err.wasm was stopped in transform: it answered with an error: bad \\u{1b}[31m row!",
+    ]);
+    assert!(made(&bed).await.is_empty());
 }
 
 #[tokio::test]
@@ -130,8 +142,8 @@ async fn every_lie_about_a_batch_is_caught_before_a_row_of_it_is_loaded() {
         ("list-4gib", "list pointer/length out of bounds"),
         ("rows-many", "it answered 4294967295 rows for a batch of 2"),
     ] {
-        let ran = run(&bed, name).code(4);
-        ran.says(&["transform failed on rows.csv, lines 2-3", &format!("{name}.wasm was stopped"), says]);
+        let ran = run(&bed, name).code(7);
+        ran.says(&["rows rejected, more than max_rejects = 0", &format!("{name}.wasm was stopped"), says]);
         assert!(made(&bed).await.is_empty(), "{name}");
         bed.client.batch_execute("DROP SCHEMA etl CASCADE").await.unwrap();
     }
@@ -140,9 +152,9 @@ async fn every_lie_about_a_batch_is_caught_before_a_row_of_it_is_loaded() {
 #[tokio::test]
 async fn a_trap_in_a_later_batch_leaves_the_chunks_before_it() {
     let bed = bed("bad_module_later").await;
-    let ran = run(&bed, "trap-later").code(4);
+    let ran = run(&bed, "trap-later").code(7);
     ran.says(&[
-        "transform failed on rows.csv, lines 6-7",
+        "allows\n  rows.csv line 6: transform: module trap-later.wasm: ",
         "trap-later.wasm was stopped in transform",
         "in third < ",
     ]);

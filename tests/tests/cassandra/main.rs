@@ -10,5 +10,6 @@ mod keys;
 mod nodes;
 mod odd;
 mod refused;
+mod rejects;
 mod torture;
 mod types;

@@ -10,6 +10,7 @@
 
 mod folder;
 mod manifest;
+pub mod rejected;
 mod writer;
 
 use std::path::PathBuf;

@@ -15,6 +15,7 @@ use super::folder::Folder;
 use crate::copy::error::Error;
 use crate::copy::ledger::{Committed, Gate, Loaded, OnCommit, SplitKey, Waited};
 use crate::copy::message::{ChunkEnd, Message};
+use crate::copy::rejected::{cell, hex};
 use crate::counters::{Asides, Counts, Live};
 use crate::position::Position;
 use crate::reject::{Original, Reject, Tally};
@@ -165,7 +166,7 @@ impl SplitWriter {
         let mut header = Vec::new();
         for (index, column) in folder.columns().iter().enumerate() {
             header.extend_from_slice(if index == 0 { b"" } else { b"," });
-            header.extend_from_slice(quoted(column).as_bytes());
+            header.extend_from_slice(cell(column).as_bytes());
         }
         header.push(b'\n');
         let rows = match folder.dir() {
@@ -280,26 +281,7 @@ fn line(reject: &Reject) -> String {
         // Already JSON, with numbers that a parser would round.
         Original::Columns(json) => ("original", json.clone()),
         Original::Bytes(bytes) => ("original_bytes", json!(hex(bytes)).to_string()),
+        Original::Nothing => ("original", "null".into()),
     };
     format!("{},\"{key}\":{value}}}\n", start.trim_end_matches('}'))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(2 + 2 * bytes.len());
-    text.push_str("\\x");
-    for byte in bytes {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-/// A column's name as a CSV cell.
-fn quoted(name: &str) -> String {
-    if name.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    } else {
-        name.into()
-    }
 }

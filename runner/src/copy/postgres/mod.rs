@@ -28,6 +28,7 @@ pub mod plan;
 pub mod pulse;
 mod reason;
 mod refusal;
+pub mod rejected;
 mod rejects;
 pub mod schema;
 pub mod session;

@@ -104,6 +104,7 @@ fn storable(original: Original) -> (Option<String>, Option<Vec<u8>>) {
         }
         Original::Columns(text) => (None, Some(text.into_bytes())),
         Original::Bytes(bytes) => (None, Some(bytes)),
+        Original::Nothing => (None, None),
     }
 }
 
@@ -138,6 +139,7 @@ mod tests {
         assert_eq!(storable(Original::Columns("{\"a\":1}".into())), (Some("{\"a\":1}".into()), None));
         assert_eq!(storable(Original::Columns("{\"a\":".into())), (None, Some(b"{\"a\":".to_vec())));
         assert_eq!(storable(Original::Bytes(vec![0xff])), (None, Some(vec![0xff])));
+        assert_eq!(storable(Original::Nothing), (None, None));
     }
 
     #[test]

@@ -59,6 +59,20 @@ impl Tables {
         if standing.complete(schema)? { Ok(()) } else { standing.check_may_create(schema) }
     }
 
+    /// Those of the two sets' tables of rejects that are there, quoted.
+    pub(super) async fn of_rejects(link: Link<'_>, schema: &str) -> Result<Vec<String>, Error> {
+        let mut there = Vec::new();
+        for unlogged in [false, true] {
+            let table = Tables { schema: schema.into(), unlogged }.reject();
+            let sql = "SELECT to_regclass($1) IS NOT NULL AS there";
+            let rows = link.rows("looking for the rejects", sql, &[(&table, Type::TEXT)]).await?;
+            if rows.first().map(|row| link.get(row, "there")).transpose()? == Some(true) {
+                there.push(table);
+            }
+        }
+        Ok(there)
+    }
+
     /// One row for each run.
     pub(super) fn run(&self) -> String {
         self.named("run")

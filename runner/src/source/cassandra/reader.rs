@@ -142,7 +142,7 @@ impl Reader {
 
     fn batch(&mut self, rows: Range<usize>, columns: Vec<ArrayRef>, outs: Vec<Out>) -> Result<Batch, Error> {
         let mut starts = RowStarts::of_keys();
-        let mut rejects = Vec::new();
+        let (mut rejects, mut rows_before) = (Vec::new(), Vec::new());
         let mut outs = outs.into_iter().peekable();
         let mut last = None;
         for row in rows {
@@ -156,6 +156,7 @@ impl Reader {
                 Some(Out { why: Some((code, reason)), .. }) => {
                     let position = Position::Key { token, cells: cells.into() };
                     rejects.push(self.reject(row, position, code, reason));
+                    rows_before.push(u32::try_from(starts.len()).unwrap_or(u32::MAX));
                 }
             }
         }
@@ -166,6 +167,7 @@ impl Reader {
             rows: starts.len(),
             starts: Arc::new(starts),
             rejects,
+            rows_before,
             asides: Asides::default(),
             end,
             source_bytes: 0,

@@ -152,6 +152,45 @@ fn a_flood_of_log_lines_is_cut_and_harms_nobody() {
 }
 
 #[test]
+fn a_module_that_was_stopped_starts_anew_with_new_instances() {
+    let engine = engine();
+    let modules = Modules::new();
+    let (fields, columns) = two_rows();
+    let chain = Chain::plan(&engine, &[module(modules.guest("trap-later"))], &fields).unwrap();
+    let mut instance = chain.open().unwrap();
+    for _ in 0..3 {
+        assert_eq!(instance.apply(2, &columns).unwrap().rows, 2);
+        assert_eq!(instance.apply(2, &columns).unwrap().rows, 2);
+        let error = instance.apply(2, &columns).unwrap_err();
+        let stopped = error.of_rows().unwrap();
+        assert_eq!(stopped.why.code(), Some("trap"));
+        let reason = stopped.reason();
+        let start =
+            "module trap-later.wasm: it trapped: wasm `unreachable` instruction executed; in third < ";
+        assert!(reason.starts_with(start) && !reason.contains("rows"), "{reason}");
+        assert!(instance.apply(2, &columns).is_err(), "a trapped instance answers no more");
+        instance.reopen().unwrap();
+    }
+}
+
+#[test]
+fn what_is_nobodys_row_is_told_from_what_is_about_rows() {
+    let engine = engine();
+    let modules = Modules::new();
+    for (name, about_rows) in [
+        ("transform-trap", true),
+        ("utf8-broken", true),
+        ("err", false),
+        ("plan-trap", false),
+        ("memory-start", false),
+    ] {
+        let error = run(&engine, modules.guest(name)).unwrap_err();
+        assert_eq!(error.of_rows().is_some(), about_rows, "{name}");
+    }
+    assert!(Error::Bug("ours".into()).of_rows().is_none());
+}
+
+#[test]
 fn reasons_beyond_a_hundred_become_other() {
     let (fields, _) = two_rows();
     let chain = Chain::plan(&engine(), &[], &fields).unwrap();

@@ -1,13 +1,13 @@
-//! Text that a module wrote, made fit for terminals, logs and the ledger: bounded, and without control characters.
+//! Text that somebody else wrote (a module, a row), made fit for terminals, logs and the ledger: bounded, and without control characters.
 //! Must not know: which text it is.
 
 /// The longest text of a module in an error.
-pub(super) const MAX_MESSAGE_BYTES: usize = 500;
+pub(crate) const MAX_MESSAGE_BYTES: usize = 500;
 /// The longest name (of an import, an export, a function, a column) in an error.
-pub(super) const MAX_NAME_BYTES: usize = 100;
+pub(crate) const MAX_NAME_BYTES: usize = 100;
 
 /// At most `max_bytes` of `text`, with `…` behind what was cut, its control characters escaped.
-pub(super) fn shown(text: &str, max_bytes: usize) -> String {
+pub(crate) fn shown(text: &str, max_bytes: usize) -> String {
     let (mut out, whole) = escaped(text, max_bytes);
     if !whole {
         out.push('…');
@@ -16,12 +16,12 @@ pub(super) fn shown(text: &str, max_bytes: usize) -> String {
 }
 
 /// A name in an error.
-pub(super) fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     shown(text, MAX_NAME_BYTES)
 }
 
 /// The start of `text` that has at most `max_bytes` once escaped, cut between characters; and whether it is all.
-pub(super) fn escaped(text: &str, max_bytes: usize) -> (String, bool) {
+pub(crate) fn escaped(text: &str, max_bytes: usize) -> (String, bool) {
     let mut out = String::with_capacity(text.len().min(max_bytes));
     for c in text.chars() {
         let before = out.len();
@@ -45,7 +45,7 @@ fn is_unsafe(c: char) -> bool {
 }
 
 /// Names for an error: the first few, and how many there are.
-pub(super) fn names<'a>(all: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn names<'a>(all: impl IntoIterator<Item = &'a str>) -> String {
     let all: Vec<&str> = all.into_iter().collect();
     if all.is_empty() {
         return "nothing".into();

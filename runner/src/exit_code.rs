@@ -68,7 +68,7 @@ impl ExitCode {
                 "The target cannot be reached, refuses what is asked, or lacks space. Chunks that were committed before stay; the same command continues."
             }
             ExitCode::RefusedRow => {
-                "The target refused a row of standard input, which cannot be read again to find it. Its chunk was rolled back; chunks that were committed before stay."
+                "The target refused a row of standard input of which more was not committed than is held (64 MiB), so that it cannot be searched for. Its chunk was rolled back; chunks that were committed before stay."
             }
             ExitCode::TooManyRejects => {
                 "More rows were rejected than `max_rejects` or `max_rejects_percent` allows. The chunk in hand was rolled back; chunks that were committed before stay."

@@ -52,7 +52,7 @@ impl Failure {
         }
         match self.copy()?.class() {
             Class::RefusedRow => Some(
-                "what cannot be read again cannot be searched for the row: nothing of that chunk is loaded; write the rows to a file and load that, or let the table take such a row",
+                "too much of standard input would have to be held to search for the row: nothing of that chunk is loaded; make chunk_rows smaller, or write the rows to a file and load that",
             ),
             Class::Rejects => Some(
                 "raise max_rejects to keep such rows as rejects and load the others, or let the table take them: the same command continues; or mend the source and begin again with --fresh",

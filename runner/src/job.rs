@@ -263,7 +263,7 @@ impl Job {
 
     /// Whether it reads standard input, which is another source each time.
     pub(crate) fn reads_stdin(&self) -> bool {
-        self.units.iter().any(|unit| !unit.unit.can_be_reopened())
+        self.units.iter().any(|unit| unit.unit.is_stdin())
     }
 }
 

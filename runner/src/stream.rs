@@ -320,9 +320,10 @@ async fn copy(
         pace: care.pace(),
         condemned: care.condemned(),
     };
-    let (node, careful) = (session.node(), care.is_careful());
+    let (node, careful, unit) = (session.node(), care.is_careful(), task.unit.clone());
     let mut on_commit = |chunk: &Committed| {
         *moved = true;
+        unit.committed(&chunk.position);
         care.committed(chunk.rows);
         count(&shared.live, node, chunk);
     };

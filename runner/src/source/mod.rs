@@ -36,6 +36,7 @@ mod describe;
 mod error;
 mod fingerprint;
 mod found;
+mod held;
 mod input;
 mod interval;
 mod list;

@@ -3,10 +3,13 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::held::Held;
 use super::stdin::{self, Feed};
 use super::{Compression, Error, Input, SourceFile};
 
@@ -41,6 +44,23 @@ enum Kind {
     Gzip(Box<MultiGzDecoder<BufReader<Packed>>>),
     Zstd(Box<zstd::Decoder<'static, BufReader<Packed>>>),
     Feed(Feed),
+    /// Standard input of whatever kind; `None` once it was given back.
+    Stdin(Option<Box<Held<Kind>>>),
+}
+
+/// Standard input while nobody reads it, and how much of it is safe in the target.
+static STDIN: Mutex<Option<Box<Held<Kind>>>> = Mutex::new(None);
+static STDIN_SAFE: AtomicU64 = AtomicU64::new(0);
+
+/// Nobody reads standard input before this byte again.
+pub(super) fn stdin_is_safe(at: u64) {
+    STDIN_SAFE.store(at, Ordering::Relaxed);
+}
+
+/// Whether standard input, which nobody reads now, can be read again from what is safe on.
+pub(super) fn stdin_can_be_reopened() -> bool {
+    let stdin = STDIN.lock().unwrap_or_else(PoisonError::into_inner);
+    stdin.as_ref().is_none_or(|held| held.reaches(STDIN_SAFE.load(Ordering::Relaxed)))
 }
 
 /// Compressed bytes.
@@ -58,14 +78,61 @@ impl Read for Packed {
     }
 }
 
+impl Kind {
+    fn read(&mut self, at: u64, out: &mut [u8], wait: bool) -> io::Result<Option<usize>> {
+        match self {
+            Kind::Plain { file, end } => {
+                let planned = end.checked_sub(at).filter(|rest| *rest > 0).unwrap_or(u64::MAX);
+                let length = usize::try_from(planned).unwrap_or(usize::MAX).min(out.len());
+                file.read_at(&mut out[..length], at).map(Some)
+            }
+            Kind::Gzip(decoder) => decoder.read(out).map(Some),
+            Kind::Zstd(decoder) => decoder.read(out).map(Some),
+            Kind::Feed(feed) => feed.read_within(out, (!wait).then_some(PATIENCE)),
+            Kind::Stdin(_) => Err(io::Error::other("standard input inside standard input")),
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Kind::Stdin(held) = &mut self.kind
+            && let Some(held) = held.take()
+        {
+            *STDIN.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+        }
+    }
+}
+
 impl Stream {
     /// Opens `file` at `from`. What is behind `end` is read only when somebody reads on.
     pub(super) fn open(file: &SourceFile, from: u64, end: Option<u64>) -> Result<Stream, Error> {
-        let packed = match &file.input {
-            Input::File(_) => None,
-            Input::Stdin => Some(stdin::take()?),
+        match &file.input {
+            Input::File(_) => Stream::over(file, None, from, end),
+            Input::Stdin => Stream::stdin(file, from),
+        }
+    }
+
+    /// Standard input, from its start or, when it was read before, from a position that is still held.
+    fn stdin(file: &SourceFile, from: u64) -> Result<Stream, Error> {
+        let before = STDIN.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut held = match before {
+            Some(held) => held,
+            None => {
+                let Stream { kind, .. } = &mut Stream::over(file, Some(stdin::take()?), 0, None)?;
+                Box::new(Held::new(std::mem::replace(kind, Kind::Stdin(None))))
+            }
         };
-        Stream::over(file, packed, from, end)
+        if held.reaches(from) {
+            held.forget(from);
+        }
+        let at = held.begin();
+        let mut stream = Stream { name: file.key.clone(), at, kind: Kind::Stdin(Some(held)) };
+        if from < at {
+            return Err(Error::StdinTaken);
+        }
+        stream.skip(from)?;
+        Ok(stream)
     }
 
     /// Opens `file` at its start, so that it can still be opened when it is standard input.
@@ -137,14 +204,12 @@ impl Stream {
     pub(super) fn read(&mut self, out: &mut [u8], wait: bool) -> Result<Got, Error> {
         let length = loop {
             let read = match &mut self.kind {
-                Kind::Plain { file, end } => {
-                    let planned = end.checked_sub(self.at).filter(|rest| *rest > 0).unwrap_or(u64::MAX);
-                    let length = usize::try_from(planned).unwrap_or(usize::MAX).min(out.len());
-                    file.read_at(&mut out[..length], self.at).map(Some)
+                Kind::Stdin(held) => {
+                    let held = held.as_mut().ok_or(Error::StdinTaken)?;
+                    held.forget(STDIN_SAFE.load(Ordering::Relaxed));
+                    held.read_at(self.at, out, |kind, out| kind.read(self.at, out, wait))
                 }
-                Kind::Gzip(decoder) => decoder.read(out).map(Some),
-                Kind::Zstd(decoder) => decoder.read(out).map(Some),
-                Kind::Feed(feed) => feed.read_within(out, (!wait).then_some(PATIENCE)),
+                kind => kind.read(self.at, out, wait),
             };
             match read {
                 Ok(length) => break length,
@@ -162,10 +227,14 @@ impl Stream {
 
     fn failed(&self, source: io::Error) -> Error {
         let file = self.name.clone();
-        let format = match self.kind {
+        let kind = match &self.kind {
+            Kind::Stdin(Some(held)) => held.input(),
+            kind => kind,
+        };
+        let format = match kind {
             Kind::Gzip(_) => "gzip",
             Kind::Zstd(_) => "zstd",
-            Kind::Plain { .. } | Kind::Feed(_) => return Error::Read { file, source },
+            Kind::Plain { .. } | Kind::Feed(_) | Kind::Stdin(_) => return Error::Read { file, source },
         };
         Error::Decompress { file, format, byte: self.at, source }
     }

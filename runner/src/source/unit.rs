@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::corrected::{self, Corrected};
 use super::reader::Reader as FileReader;
+use super::stream;
 use super::{Error, Input, SourceFile, cassandra, csv};
 use crate::batch::Batch;
 use crate::memory::Memory;
@@ -32,9 +33,22 @@ impl Unit {
         }
     }
 
-    /// Whether it can be read again from a position: standard input cannot.
+    /// Whether it is standard input.
+    pub fn is_stdin(&self) -> bool {
+        matches!(self, Unit::File(file, _) if file.input == Input::Stdin)
+    }
+
+    /// Whether it can be read again from the last position that was told to [`Unit::committed`]. Of standard input no
+    /// more than that is held, and not without end. Asked while nobody reads it.
     pub fn can_be_reopened(&self) -> bool {
-        !matches!(self, Unit::File(file, _) if file.input == Input::Stdin)
+        !self.is_stdin() || stream::stdin_can_be_reopened()
+    }
+
+    /// What is before `position` is in the target.
+    pub fn committed(&self, position: &Position) {
+        if self.is_stdin() {
+            stream::stdin_is_safe(position.byte());
+        }
     }
 }
 

@@ -39,7 +39,7 @@ impl Nodes {
         bed.sql(customers::TABLE).await;
         bed.sql(&customers.constraint).await;
         bed.sql(
-            "CREATE TABLE pace (seconds float8); INSERT INTO pace VALUES (0.3); \
+            "CREATE TABLE pace (seconds float8); INSERT INTO pace VALUES (0.7); \
              CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS \
              $$ BEGIN PERFORM pg_sleep(seconds) FROM public.pace; RETURN NULL; END $$; \
              CREATE TRIGGER pause AFTER INSERT ON customers FOR EACH STATEMENT EXECUTE FUNCTION pause()",
@@ -94,7 +94,7 @@ impl Nodes {
             assert!(!etl.has_ended(), "it ended without {down:?}");
             let spread = self.spread().await;
             let up: i64 = (0..3).filter(|node| !down.contains(node)).map(|node| spread[node]).sum();
-            (up == 6 && self.bed.progress().await.chunks > before + 12).then_some(())
+            (up == 6 && self.bed.progress().await.chunks > before + 8).then_some(())
         })
         .await;
     }

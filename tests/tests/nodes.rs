@@ -191,3 +191,20 @@ async fn a_run_that_waited_too_long_for_a_node_stops_and_the_same_command_contin
     nodes.bed.start().finish().await.code(8);
     nodes.is_exact().await;
 }
+
+/// Nothing is refused and nothing answered: what it still wants to ask at its end must not keep it.
+#[tokio::test]
+async fn a_run_that_is_cut_off_from_every_node_stops_too() {
+    let mut nodes = Nodes::new("nodes_cut_off", &TIMES.replace("2 min", "2 s")).await;
+    let etl = nodes.start().await;
+    for node in 0..3 {
+        nodes.strike(node, Fault::CutOff).await;
+    }
+    nodes.finish(etl).await.code(5).says(&["continue with: "]);
+    for node in 0..3 {
+        nodes.heal(node).await;
+    }
+    nodes.bed.quiet().await;
+    nodes.bed.start().finish().await.code(8);
+    nodes.is_exact().await;
+}

@@ -1,9 +1,11 @@
 //! Who may load a split, and who finds out that it lost it.
 
+use etl::copy::drift::Part;
 use etl::copy::error::Error;
 use etl::copy::postgres::claim::{Claim, Owner};
+use etl::copy::state::NewSplit;
 
-use crate::bed::{Bed, Session, at, chunk};
+use crate::bed::{Bed, Session, at, chunk, source};
 
 #[tokio::test]
 async fn a_chunk_at_another_epoch_or_position_is_a_clash_and_sends_no_row() {
@@ -63,6 +65,30 @@ async fn a_split_is_busy_while_its_owner_lives_and_free_when_it_is_gone() {
     assert!(bed.control.link().terminate_own(&second.backend).await.unwrap());
     wait_until_gone(&bed, &second).await;
     assert!(matches!(bed.try_claim(&first, &bed.owner).await.unwrap(), Claim::Claimed(_)));
+}
+
+/// A process that was cut off counts as dead after 30 seconds, and `--fresh` may forget its load while it lives.
+#[tokio::test]
+async fn a_worker_of_a_load_that_was_forgotten_is_not_taken_for_one_of_the_next() {
+    let bed = Bed::new("claims_fresh").await;
+    let (first, second, other) = (bed.session().await, bed.session().await, Owner::new());
+    let stale = bed.claim(&first).await;
+    let cut_off = "UPDATE etl.ledger SET owner_server = 'elsewhere', touched_at = now() - interval '40 s'";
+    bed.control.client.batch_execute(cut_off).await.unwrap();
+    let control = bed.control.link();
+    // Rows may have another shape now.
+    let shape = [Part { name: "types".into(), value: "{\"id\": \"text\"}".into() }];
+    bed.plan.open(control, &other, &shape, bed.table, true).await.unwrap();
+    bed.plan.add_source(control, &source()).await.unwrap();
+    let split = NewSplit { start: at(0), end: None };
+    assert!(bed.plan.append_splits(control, "a.csv", &at(0), &[split], &at(0), true).await.unwrap());
+    let Claim::Claimed(current) = bed.try_claim(&second, &other).await.unwrap() else { panic!() };
+
+    let error = bed.load(&first, &stale, chunk(0, 10, false)).await.unwrap_err();
+    assert!(matches!(error, Error::Clash { .. }), "{error}");
+    assert_eq!(bed.rows().await, (0, 0));
+    bed.load(&second, &current, chunk(0, 10, true)).await.unwrap();
+    assert_eq!(bed.rows().await, (10, 10));
 }
 
 #[tokio::test]

@@ -68,6 +68,31 @@ async fn kills_in_the_middle_of_upsert_change_neither_rows_nor_counts() {
     killed("write_kill_upsert", "upsert").await;
 }
 
+/// The INSERT from the temporary table is answered between `chunk-ending` and `advancing`.
+#[tokio::test]
+async fn a_death_at_any_step_of_a_chunk_changes_neither_rows_nor_counts() {
+    const STEPS: [&str; 8] = [
+        "beginning",
+        "checked",
+        "copying",
+        "chunk-ending",
+        "advancing",
+        "committing",
+        "commit-sent",
+        "committed",
+    ];
+    for mode in ["skip", "upsert"] {
+        let bed = bed(&format!("write_steps_{mode}"), TABLE, csv()).await;
+        recipe(&bed, mode, "streams = 2\nchunk_rows = 100\nbatch_rows = 40\nsplit_bytes = \"16 KiB\"", "");
+        for step in STEPS {
+            let ran = bed.etl([""; 0]).env("ETL_FAILPOINT", format!("{step}:4")).run();
+            assert_eq!(ran.code, None, "{step}: {ran:?}");
+        }
+        bed.run().code(0);
+        is_right(&bed, mode).await;
+    }
+}
+
 /// A stream that lost its connection makes its temporary table anew on another one.
 #[tokio::test]
 async fn lost_connections_change_neither_rows_nor_counts() {

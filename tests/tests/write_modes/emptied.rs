@@ -85,6 +85,26 @@ async fn a_kill_in_the_middle_of_it_leaves_table_and_ledger_as_they_were() {
 }
 
 #[tokio::test]
+async fn a_death_at_any_step_of_the_beginning_empties_with_the_ledger_or_not_at_all() {
+    let bed = bed("empty_steps", TABLE, CSV).await;
+    recipe(&bed, "append", "", FIRST);
+    for step in ["tables-making", "run-opening", "run-opened", "source-adding", "claimed", "committing"] {
+        forget(&bed).await;
+        bed.sql("TRUNCATE public.t; INSERT INTO public.t VALUES (7, 'old'), (8, 'old')").await;
+        let ran = bed.etl(["--yes"]).env("ETL_FAILPOINT", step).run();
+        assert_eq!(ran.code, None, "{step}: {ran:?}");
+        let begun = bed.number("SELECT (to_regclass('etl.run') IS NOT NULL)::int::bigint").await == 1
+            && bed.number("SELECT count(*) FROM etl.run").await == 1;
+        assert_eq!(begun, ["source-adding", "claimed", "committing"].contains(&step), "{step}");
+        assert_eq!(there(&bed).await, if begun { 0 } else { 2 }, "{step}");
+        // What was emptied is continued without a question, and what was not is asked about again.
+        bed.run().code(if begun { 0 } else { 2 });
+        bed.etl(["--yes"]).run().code(0);
+        assert_eq!(rows(&bed, "*").await, ["1 a", "2 b"], "{step}");
+    }
+}
+
+#[tokio::test]
 async fn of_two_first_runs_one_empties_and_no_row_of_the_other_is_lost() {
     let csv = (0..6000).fold("id,v\n".to_string(), |text, id| text + &format!("{id},x\n"));
     let bed = bed("empty_two", TABLE, csv).await;

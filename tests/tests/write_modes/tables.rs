@@ -1,8 +1,8 @@
 //! Several tables in one session, triggers, and rights.
 
-use etl_tests::bed::Bed;
+use etl_tests::bed::{Bed, until};
 
-use super::bed::{bed, counts, forget, recipe, rows};
+use super::bed::{bed, counts, recipe, rows};
 
 /// One stream turns from table to table, and its temporary table with it.
 #[tokio::test]
@@ -73,13 +73,18 @@ async fn a_trigger_that_could_leave_rows_out_is_refused_where_nobody_would_see_i
     assert_eq!(counts(&bed).await, [1, 0, 0, 0, 1, 1]);
 }
 
+/// The server's own vacuum may be at a database's row just then: "tuple concurrently updated".
+async fn of_the_database(bed: &Bed, sql: &str) {
+    until(sql, async || bed.client.batch_execute(sql).await.ok()).await;
+}
+
 #[tokio::test]
 async fn rights_that_are_missing_are_named_and_suffice_once_they_are_there() {
     let ddl = "CREATE TABLE public.t (id int PRIMARY KEY, v int, \"W\" int, unseen int);
-        DROP ROLE IF EXISTS write_modes_loader; CREATE ROLE write_modes_loader LOGIN;
-        CREATE SCHEMA etl AUTHORIZATION write_modes_loader; GRANT INSERT ON public.t TO write_modes_loader;
-        REVOKE TEMPORARY ON DATABASE write_rights FROM PUBLIC";
+        DO $$ BEGIN CREATE ROLE write_modes_loader LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+        CREATE SCHEMA etl AUTHORIZATION write_modes_loader; GRANT INSERT ON public.t TO write_modes_loader";
     let bed = bed("write_rights", ddl, "id,v,W\n1,10,100\n").await;
+    of_the_database(&bed, "REVOKE TEMPORARY ON DATABASE write_rights FROM PUBLIC").await;
     let url = bed.url().replace(&format!("{}@", bed.server.user), "write_modes_loader@");
     let recipe_of = |mode: &str, more: &str| {
         let table =
@@ -94,13 +99,12 @@ async fn rights_that_are_missing_are_named_and_suffice_once_they_are_there() {
         "without a temporary table: GRANT TEMPORARY on the database",
         "recipe.toml:8: public.t cannot be emptied without another right: GRANT TRUNCATE",
     ]);
-    bed.sql("GRANT SELECT (id) ON public.t TO write_modes_loader; GRANT TEMPORARY ON DATABASE write_rights TO PUBLIC").await;
+    bed.sql("GRANT SELECT (id) ON public.t TO write_modes_loader").await;
+    of_the_database(&bed, "GRANT TEMPORARY ON DATABASE write_rights TO PUBLIC").await;
     recipe_of("skip", "");
     bed.run().code(0);
     bed.sql("GRANT SELECT (v, \"W\"), UPDATE (v, \"W\"), TRUNCATE ON public.t TO write_modes_loader").await;
     recipe_of("upsert", "truncate = \"first-run\"");
     bed.etl(["--fresh", "--yes"]).run().code(0);
     assert_eq!(rows(&bed, "id, v, \"W\"").await, ["1 10 100"]);
-    forget(&bed).await;
-    bed.sql("DROP TABLE public.t; DROP ROLE write_modes_loader").await;
 }

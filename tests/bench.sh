@@ -4,6 +4,8 @@
 #   tests/bench.sh [PART] [ROWS] [PAIRS]     default: all 2000000 5; all is every part but cassandra
 #   PART: copy     `etl run` against a bare COPY of the already transformed rows, in turn
 #         memory   the most memory that was resident, by streams and rows; time until the first byte of a COPY
+#         refused  a table that refuses one row in 10,000 against one that refuses none, in turn
+#         chunks   chunks of 1,000 rows against chunks of 20,000, in turn: what a chunk costs the client
 #         network  through a round trip of 20 ms against one of 0 ms, in turn; one round trip a chunk
 #         cassandra  from Cassandra, ROWS 1500000 by default: see tests/bench-cassandra.sh
 . "$(dirname "$0")/lib.sh"
@@ -80,6 +82,40 @@ bench_copy() {
   done
 }
 
+bench_refused() {
+  local pair clean
+  say "$rows rows, $streams streams, one refused row in 10,000 against none, $pairs pairs"
+  : >"$work/ratios"
+  for pair in $(seq 0 "$pairs"); do
+    table keyed; timed "$etl" run "$recipe" --to "$ETL_TEST_POSTGRES" --quiet
+    clean=$wall
+    table keyed; sql -c "ALTER TABLE public.customers ADD CHECK (account % 10000 <> 5000)"
+    # Exit code 8: done, with rejects.
+    timed bash -c '"$@" || [ $? = 8 ]' - "$etl" run "$recipe" --max-rejects-percent 1 --to "$ETL_TEST_POSTGRES" --quiet
+    echo "pair $pair: $(awk "BEGIN { printf \"%.0f rows/s without, %.0f with\", $rows / $clean, $rows / $wall }"), $(sql -Atc 'SELECT count(*) FROM etl.reject') rejects"
+    [ "$pair" = 0 ] || awk "BEGIN { print $clean / $wall }" >>"$work/ratios"
+  done
+  echo "median: ratio $(median <"$work/ratios")"
+}
+
+bench_chunks() {
+  local pair size cpus
+  say "$rows rows, $streams streams, chunks of 1,000 rows against 20,000, $pairs pairs"
+  : >"$work/cpus"
+  for pair in $(seq 0 "$pairs"); do
+    cpus=()
+    for size in 1000 20000; do
+      table unlogged
+      ETL_RUN__CHUNK_ROWS=$size timed "$etl" run "$recipe" --to "$ETL_TEST_POSTGRES" --quiet
+      cpus+=("$cpu")
+    done
+    echo "pair $pair: client CPU ${cpus[0]} s in chunks of 1,000 rows, ${cpus[1]} s in chunks of 20,000"
+    [ "$pair" = 0 ] || awk "BEGIN { print (${cpus[0]} - ${cpus[1]}) / ($rows / 1000 - $rows / 20000) * 1e6, ${cpus[1]} }" >>"$work/cpus"
+  done
+  awk -v rows="$rows" '{ chunk += $1; cpu += $2; n++ } END {
+    printf "mean: %.0f microseconds of client CPU a chunk, %.2f %% of a load in chunks of 20,000 rows\n", chunk / n, chunk * rows / 20000 / 1e6 / cpu * 100 }' "$work/cpus"
+}
+
 bench_memory() {
   local count n small=$work/customers-memory.csv
   say "memory, and time until the first byte of a COPY"
@@ -143,5 +179,7 @@ bench_network() {
 }
 
 if wants copy; then bench_copy; fi
+if wants refused; then bench_refused; fi
+if wants chunks; then bench_chunks; fi
 if wants memory; then bench_memory; fi
 if wants network; then bench_network; fi

@@ -30,6 +30,9 @@ use crate::usage::Usage;
 /// Well below the 30 seconds after which an owner that cannot be seen counts as dead.
 const ALIVE_EVERY: Duration = Duration::from_secs(8);
 
+/// How long a run that failed asks the ledger how it stands.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
 const LOOK_AT_NODES_EVERY: Duration = Duration::from_millis(200);
 const LOOK_FOR_NODES_EVERY: Duration = Duration::from_secs(3);
 
@@ -97,10 +100,15 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
     let progress = Progress::start(options.progress, Arc::clone(&live), total_bytes(&files));
     let result = if nothing_left { Ok(()) } else { load_files(&shared, &ledgers, files, streams).await };
     drop(progress);
-    let (standings, result) = match finish(&shared, &ledgers).await {
-        Ok(standings) => (standings, result),
-        // What went wrong first is the cause.
-        Err(error) => (Vec::new(), result.and(Err(error))),
+    let (standings, result) = if let Err(error) = result {
+        // What went wrong first is the cause, and nobody waits long for more.
+        let standings = timeout(LAST_WORDS, finish(&shared, &ledgers)).await;
+        (standings.ok().and_then(Result::ok).unwrap_or_default(), Err(error))
+    } else {
+        match finish(&shared, &ledgers).await {
+            Ok(standings) => (standings, Ok(())),
+            Err(error) => (Vec::new(), Err(error)),
+        }
     };
     let ending = ending(&shared, &result, &standings, before && nothing_left);
     let mut report = Report::new(&name, ending, &live.snapshot(), live.rejects().groups());

@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 use crate::copy::error::{Class, Error};
 use crate::copy::ledger::{Claimed, Loaded, OnCommit};
 use crate::copy::message::Message;
 use crate::copy::postgres::backend::{Backend, Link};
 use crate::copy::postgres::claim::Claim;
+use crate::copy::postgres::connect::PROBES;
 use crate::copy::postgres::ledger::Statements;
 use crate::copy::postgres::pulse::Pulse;
 use crate::copy::postgres::session::{Connection, stream_name};
 use crate::copy::postgres::stream::{Failed, Stream as Sender};
+use crate::patience::Patience;
 use crate::stream::{Shared, Task};
 use crate::target::{Database, Target};
 
@@ -39,9 +40,6 @@ pub(crate) struct Session {
     statements: Statements,
 }
 
-/// So many probes have to fail before a node that shows no sign of life is set aside.
-const PROBES: u32 = 3;
-
 /// How often a stream that waits for a node looks whether there is one.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -50,17 +48,24 @@ impl Session {
     /// says. None when the run is stopped meanwhile, or nothing is left to load.
     pub(crate) async fn open(shared: &Arc<Shared>, table: usize) -> Result<Option<Session>, Error> {
         let database = database(shared)?;
-        let mut last = None;
+        let (mut last, mut patience) = (None, Patience::default());
         loop {
             if let Some(place) = Place::take(shared, database) {
                 let node = place.node;
                 match place.connect(table).await {
                     Ok(session) => return Ok(Some(session)),
-                    Err(error) if is_of_the_node(&error) => {
-                        set_aside(database, node, &error);
-                        last = Some(error);
-                    }
-                    Err(error) => return Err(error),
+                    Err(error) => match error.class() {
+                        Class::Connection => {
+                            set_aside(database, node, &error);
+                            last = Some(error);
+                        }
+                        // Somebody locks the table, for example.
+                        Class::Passing => match patience.wait_of(database.cluster.retries()) {
+                            Some(wait) => tokio::time::sleep(wait).await,
+                            None => return Err(error),
+                        },
+                        _ => return Err(error),
+                    },
                 }
                 continue;
             }
@@ -180,7 +185,7 @@ impl Session {
         };
         tokio::select! {
             loaded = sender.load(claimed, receiver, on_commit) => loaded,
-            stalled = self.watch("COPY", &pulse) => Err(stalled.into()),
+            stalled = watch(&self.shared, self.node, ("COPY", &pulse)) => Err(stalled.into()),
         }
     }
 
@@ -190,44 +195,54 @@ impl Session {
         action: &'static str,
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let pulse = Pulse::begun();
-        tokio::select! {
-            answer = request => answer,
-            stalled = self.watch(action, &pulse) => Err(stalled),
-        }
+        watched(&self.shared, self.node, action, request).await
     }
+}
 
-    /// Comes back when the node is not to be waited for any more.
-    async fn watch(&self, action: &'static str, pulse: &Pulse) -> Error {
-        let database = match database(&self.shared) {
-            Ok(database) => database,
-            Err(error) => return error,
-        };
-        let node = &database.node(self.node);
-        let patience = database.cluster.stall_timeout();
-        loop {
-            tokio::time::sleep(patience.saturating_sub(pulse.waiting_for()).max(LOOK_AGAIN)).await;
+/// A request to a node, given up when the node shows no sign of life.
+async fn watched<T>(
+    shared: &Shared,
+    node: usize,
+    action: &'static str,
+    request: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let pulse = Pulse::begun();
+    tokio::select! {
+        answer = request => answer,
+        stalled = watch(shared, node, (action, &pulse)) => Err(stalled),
+    }
+}
+
+/// Comes back when a node is not to be waited for any more.
+async fn watch(shared: &Shared, number: usize, (action, pulse): (&'static str, &Pulse)) -> Error {
+    let database = match database(shared) {
+        Ok(database) => database,
+        Err(error) => return error,
+    };
+    let node = &database.node(number);
+    let patience = database.cluster.stall_timeout();
+    loop {
+        tokio::time::sleep(patience.saturating_sub(pulse.waiting_for()).max(LOOK_AGAIN)).await;
+        if pulse.waiting_for() < patience {
+            continue;
+        }
+        // Another stream may have found out already.
+        if !database.placement().is_aside(number) {
+            let Err(error) = database.cluster.probe(node, PROBES).await else {
+                // It is alive, and what we asked it for takes its time.
+                pulse.answered();
+                continue;
+            };
             if pulse.waiting_for() < patience {
                 continue;
             }
-            // Another stream may have found out already.
-            if !database.placement().is_aside(self.node) {
-                let Err(error) = database.cluster.probe(node, PROBES).await else {
-                    // It is alive, and what we asked it for takes its time.
-                    pulse.answered();
-                    continue;
-                };
-                if pulse.waiting_for() < patience {
-                    continue;
-                }
-                set_aside(database, self.node, &error);
-            }
-            return Error::Lost {
-                address: node.address(),
-                action,
-                reason: format!("no sign of life for {} s", pulse.waiting_for().as_secs()),
-            };
+            set_aside(database, number, &error);
         }
+        return Error::Lost {
+            address: node.address(),
+            action,
+            reason: format!("no sign of life for {} s", pulse.waiting_for().as_secs()),
+        };
     }
 }
 
@@ -245,11 +260,6 @@ fn database(shared: &Shared) -> Result<&Database, Error> {
         Target::Postgres(database) => Ok(database),
         Target::Files(_) => Err(Error::Bug("a connection for files".into())),
     }
-}
-
-/// Whether another node may do: it cannot be connected to, or has no room.
-fn is_of_the_node(error: &Error) -> bool {
-    matches!(error.class(), Class::Connection | Class::Passing)
 }
 
 /// Lets streams go elsewhere until a probe succeeds.
@@ -286,10 +296,8 @@ impl<'a> Place<'a> {
         let backend = connection.backend()?;
         let link = Link { client: &connection.client, backend: &backend };
         let prepare = Statements::prepare(link, &loading.plan, loading.table, &loading.write);
-        let statements = timeout(database.cluster.stall_timeout(), prepare).await.map_err(|_| {
-            let reason = "it accepted a session and then said nothing".into();
-            Error::Connect { address: node.address(), reason, state: None }
-        })??;
+        // It waits for whoever locks the table.
+        let statements = watched(self.shared, self.node, "preparing a stream's statements", prepare).await?;
         self.taken = true;
         // Behind a load balancer the server's own address is another one than the node's. None over a socket.
         let server = connection.server.address.as_deref().unwrap_or("local");

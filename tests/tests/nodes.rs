@@ -2,7 +2,10 @@
 //! through the others, takes nodes back when they are well again, and loads every row once. Three proxies before one
 //! PostgreSQL are three nodes of one cluster.
 
+#![allow(clippy::print_stderr, reason = "how long it took is worth knowing")]
+
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use etl_tests::bed::{Bed, Process, until};
 use etl_tests::customers::{self, WithRejects, csv_with_rejects};
@@ -23,6 +26,11 @@ enum Fault {
     Paused,
     /// The same, but what is sent meanwhile is lost: half-open connections.
     CutOff,
+}
+
+/// What `[target.postgres]` says of times: `ETL_TEST_NODE_TIMES`, to see how long the defaults take.
+fn times() -> String {
+    std::env::var("ETL_TEST_NODE_TIMES").unwrap_or_else(|_| TIMES.into())
 }
 
 /// A load through three nodes, as slow as the test wants it.
@@ -89,12 +97,18 @@ impl Nodes {
 
     /// Waits until the load has moved on without some nodes.
     async fn without(&self, etl: &mut Process, down: &[usize]) {
-        let before = self.bed.progress().await.chunks;
+        let (before, struck) = (self.bed.progress().await.chunks, Instant::now());
         until(&format!("all streams to be elsewhere than on {down:?}"), async || {
             assert!(!etl.has_ended(), "it ended without {down:?}");
             let spread = self.spread().await;
             let up: i64 = (0..3).filter(|node| !down.contains(node)).map(|node| spread[node]).sum();
-            (up == 6 && self.bed.progress().await.chunks > before + 8).then_some(())
+            (up == 6).then_some(())
+        })
+        .await;
+        eprintln!("all streams elsewhere than on {down:?} after {:?}", struck.elapsed());
+        until(&format!("chunks without {down:?}"), async || {
+            assert!(!etl.has_ended(), "it ended without {down:?}");
+            (self.bed.progress().await.chunks > before + 8).then_some(())
         })
         .await;
     }
@@ -126,7 +140,7 @@ impl Nodes {
 
 /// Strikes and heals groups of nodes, one after the other, in one load.
 async fn survives(database: &str, strikes: &[(&[usize], Fault)]) {
-    let mut nodes = Nodes::new(database, TIMES).await;
+    let mut nodes = Nodes::new(database, &times()).await;
     let mut etl = nodes.start().await;
     for (down, fault) in strikes {
         for node in *down {

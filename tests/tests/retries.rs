@@ -1,6 +1,8 @@
 //! What is tried again, by SQLSTATE: what passes, for a while; what another connection mends, on another connection;
 //! everything else not at all. Each state comes from a real server, raised where it is wanted.
 
+use std::time::Duration;
+
 use etl_tests::bed::Bed;
 use etl_tests::harness::Ran;
 
@@ -140,4 +142,20 @@ async fn fewer_connections_than_streams_are_enough() {
     is_whole(&bed).await;
     bed.sql("ALTER DATABASE retry_connections CONNECTION LIMIT -1; DROP OWNED BY etl_few; DROP ROLE etl_few")
         .await;
+}
+
+#[tokio::test]
+async fn a_table_that_somebody_locks_is_waited_for_and_no_node_is_blamed() {
+    for (database, lock_timeout) in [("retry_locked", "60 s"), ("retry_locked_short", "500 ms")] {
+        let bed = failing(database, "01000", 0, "true").await;
+        recipe(&bed, &format!("stall_timeout = \"1 s\"\nlock_timeout = \"{lock_timeout}\""), "streams = 3");
+        let locker = bed.server.client(&bed.database).await;
+        // Upserts look at the table when a stream is made ready, others when they send rows.
+        locker.batch_execute("BEGIN; LOCK TABLE public.t IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        let etl = bed.start();
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        locker.batch_execute("COMMIT").await.unwrap();
+        etl.finish().await.code(0).never_says("set aside");
+        is_whole(&bed).await;
+    }
 }

@@ -116,6 +116,8 @@ pub struct Claimed {
     pub position: Position,
     /// What this claim is told apart by.
     pub epoch: i64,
+    /// Whose it is.
+    pub owner: String,
     /// What was committed before.
     pub counts: Counts,
 }

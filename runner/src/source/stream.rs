@@ -124,6 +124,8 @@ impl Stream {
             }
         };
         if held.reaches(from) {
+            // It is read from where the ledger says that it is done.
+            stdin_is_safe(from);
             held.forget(from);
         }
         let at = held.begin();

@@ -81,6 +81,7 @@ pub(super) struct Place {
     pub(super) split: SplitKey,
     pub(super) epoch: i64,
     pub(super) from: Position,
+    pub(super) owner: String,
 }
 
 /// What is committed with a chunk.
@@ -207,8 +208,8 @@ async fn begin(link: Link<'_>, statements: &Statements, place: &Place) -> Result
     failpoint::hit(Point::Beginning);
     let (plan, split) = (&statements.plan, &place.split);
     let (start, from) = (split.start.stored(), place.from.stored());
-    let params: [Param<'_>; 6] =
-        [&plan.key.name, &plan.key.target, &split.source, &start, &from, &place.epoch];
+    let params: [Param<'_>; 7] =
+        [&plan.key.name, &plan.key.target, &split.source, &start, &from, &place.epoch, &place.owner];
     let (begun, checked) = join!(
         // Whatever the session's default is: the check has to see what the row is once its lock is granted.
         link.client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
@@ -258,7 +259,7 @@ async fn advance(
     let (plan, split) = (&statements.plan, &place.split);
     let (start, from) = (split.start.stored(), place.from.stored());
     let mut params: Vec<Param<'_>> =
-        vec![&plan.key.name, &plan.key.target, &split.source, &start, &from, &place.epoch, to];
+        vec![&plan.key.name, &plan.key.target, &split.source, &start, &from, &place.epoch, &place.owner, to];
     params.extend(counts.iter().map(|count| count as Param<'_>));
     params.push(&done);
     link.client.query_one(&statements.advance, &params).await.map(|_| ())

@@ -99,7 +99,7 @@ impl Plan {
         failpoint::hit(Point::Claimed);
         match answer {
             Ok(rows) => match rows.first() {
-                Some(row) => Ok(Claim::Claimed(claimed(link, row, split)?)),
+                Some(row) => Ok(Claim::Claimed(claimed(link, row, (split, owner))?)),
                 None => self.why_not(link, split, epoch).await,
             },
             // A connection that was lost, ours or another's, still holds the row in its transaction.
@@ -171,7 +171,11 @@ impl Plan {
     }
 }
 
-fn claimed(link: Link<'_>, row: &tokio_postgres::Row, split: &SplitKey) -> Result<Claimed, Error> {
+fn claimed(
+    link: Link<'_>,
+    row: &tokio_postgres::Row,
+    (split, owner): (&SplitKey, &Owner),
+) -> Result<Claimed, Error> {
     let counts = counts(link, row)?;
     if !counts.balanced() {
         return Err(Error::Bug(format!("the rows of split {split} do not add up: {counts:?}")));
@@ -181,6 +185,7 @@ fn claimed(link: Link<'_>, row: &tokio_postgres::Row, split: &SplitKey) -> Resul
         end: bound(link, row)?,
         position: position(link.get(row, "position")?)?,
         epoch: count(link, row, "epoch")?.cast_signed(),
+        owner: owner.id.clone(),
         counts,
     })
 }

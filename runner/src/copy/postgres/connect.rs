@@ -15,6 +15,8 @@ use super::settings::Settings;
 use super::tls::Tls;
 use crate::copy::error::Error;
 
+/// So many probes have to fail before a node that shows no sign of life is given up.
+pub const PROBES: u32 = 3;
 const PROBE_PAUSE: Duration = Duration::from_millis(500);
 
 /// A target that answered. Dropping it ends the control connection; opened ones live on.
@@ -56,17 +58,22 @@ impl Cluster {
     }
 
     /// Another control connection, to a configured host or one of `nodes`.
-    pub(super) async fn connect_again(&self, nodes: &[Node]) -> Result<Connection, Error> {
+    pub(super) async fn connect_again(&self, nodes: &[Node]) -> Result<(Connection, Endpoint), Error> {
         let mut endpoints = self.options.hosts.clone();
         let others =
             nodes.iter().map(|node| &node.endpoint).filter(|node| !self.options.hosts.contains(node));
         endpoints.extend(others.cloned());
-        Ok(first_usable(&endpoints, (&self.options, &self.tls), &self.name).await?.connection)
+        let found = first_usable(&endpoints, (&self.options, &self.tls), &self.name).await?;
+        Ok((found.connection, found.endpoint))
     }
 
     /// Whether a node answers a new connection and takes writes, in little time: else what keeps it from that, `times`
     /// one after the other.
     pub async fn probe(&self, node: &Node, times: u32) -> Result<(), Error> {
+        self.probe_at(&node.endpoint, times).await
+    }
+
+    pub(super) async fn probe_at(&self, endpoint: &Endpoint, times: u32) -> Result<(), Error> {
         let mut options = self.options.clone();
         options.connect_timeout = options.probe_timeout;
         let mut last = None;
@@ -74,7 +81,7 @@ impl Cluster {
             if time > 0 {
                 sleep(PROBE_PAUSE).await;
             }
-            let opened = Connection::open(&node.endpoint, &options, &self.tls, &self.name).await;
+            let opened = Connection::open(endpoint, &options, &self.tls, &self.name).await;
             match opened.and_then(writable) {
                 Ok(_) => return Ok(()),
                 Err(error) => last = Some(error),

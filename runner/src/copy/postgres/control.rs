@@ -3,19 +3,20 @@
 //! Must not know: what is asked through it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::backend::{Backend, Link};
-use super::connect::Cluster;
+use super::connect::{Cluster, PROBES};
 use super::nodes::Node;
+use super::options::Endpoint;
 use super::session::Connection;
 use crate::copy::error::{Class, Error};
 use crate::patience::Patience;
 
-/// What a statement of ours may take on top of the lock that it may wait for.
-const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
+/// How often one who waits for an answer looks whether it will come.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// One for each run.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Control {
 pub struct Held {
     connection: Arc<Connection>,
     backend: Backend,
+    /// Where it was opened.
+    endpoint: Endpoint,
 }
 
 impl Held {
@@ -44,8 +47,8 @@ impl Control {
     /// Begins with the connection that the cluster was found by.
     pub fn new(cluster: &Arc<Cluster>, nodes: Vec<Node>) -> Result<Control, Error> {
         let connection = Arc::clone(&cluster.control);
-        let backend = connection.backend()?;
-        let current = Mutex::new(Arc::new(Held { connection, backend }));
+        let (backend, endpoint) = (connection.backend()?, cluster.endpoint.clone());
+        let current = Mutex::new(Arc::new(Held { connection, backend, endpoint }));
         Ok(Control { cluster: Arc::clone(cluster), nodes, current })
     }
 
@@ -66,14 +69,14 @@ impl Control {
         let mut patience = Patience::default();
         loop {
             let held = self.current();
-            let limit = self.cluster.options.lock_timeout + STATEMENT_LIMIT;
-            let answer = timeout(limit, request(held.link())).await.unwrap_or_else(|_| {
-                Err(Error::Lost {
+            let answer = tokio::select! {
+                answer = request(held.link()) => answer,
+                reason = self.is_of_no_use(&held) => Err(Error::Lost {
                     address: held.connection.address.clone(),
                     action: "asking the ledger",
-                    reason: format!("no answer for {} s", limit.as_secs()),
-                })
-            });
+                    reason,
+                }),
+            };
             let error = match answer {
                 Err(error) if matches!(error.class(), Class::Connection | Class::Passing) => error,
                 answer => return answer,
@@ -89,18 +92,38 @@ impl Control {
         }
     }
 
+    /// Comes back when an answer through `held` is not to be waited for any more: its node shows no sign of life, or
+    /// another connection is in its place.
+    async fn is_of_no_use(&self, held: &Arc<Held>) -> String {
+        let patience = self.cluster.options.stall_timeout;
+        let mut since = Instant::now();
+        loop {
+            sleep(LOOK_AGAIN).await;
+            if !Arc::ptr_eq(held, &self.current()) {
+                return "another connection is in its place".into();
+            }
+            if since.elapsed() >= patience {
+                if let Err(error) = self.cluster.probe_at(&held.endpoint, PROBES).await {
+                    return format!("no sign of life: {error}");
+                }
+                // It is alive, and what we asked for takes its time.
+                since = Instant::now();
+            }
+        }
+    }
+
     /// Opens another connection in place of `lost`, unless somebody else did. None that can be had is no error yet.
     pub async fn renew(&self, lost: &Arc<Held>) -> Result<(), Error> {
         if !Arc::ptr_eq(lost, &self.current()) {
             return Ok(());
         }
-        let connection = match self.cluster.connect_again(&self.nodes).await {
-            Ok(connection) => Arc::new(connection),
+        let (connection, endpoint) = match self.cluster.connect_again(&self.nodes).await {
+            Ok((connection, endpoint)) => (Arc::new(connection), endpoint),
             Err(error) if matches!(error.class(), Class::Connection | Class::Passing) => return Ok(()),
             Err(error) => return Err(error),
         };
         let backend = connection.backend()?;
-        *self.held() = Arc::new(Held { connection, backend });
+        *self.held() = Arc::new(Held { connection, backend, endpoint });
         Ok(())
     }
 

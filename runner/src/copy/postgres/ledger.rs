@@ -56,7 +56,7 @@ impl Statements {
         let (check_sql, advance_sql) = (check_sql(&plan.tables.ledger()), advance_sql(&plan.tables.ledger()));
         let rejects_sql = rejects::sql(&plan.tables.reject());
         let key = [Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT];
-        let check_types = [&key[..], &[Type::TEXT, Type::INT8]].concat();
+        let check_types = [&key[..], &[Type::TEXT, Type::INT8, Type::TEXT]].concat();
         let advance_types = [&check_types[..], &[Type::TEXT], &vec![Type::INT8; 6], &[Type::BOOL]].concat();
         let rejects_types = [&key[..], &rejects::TYPES].concat();
         let client = link.client;
@@ -111,9 +111,10 @@ async fn store(link: Link<'_>, through: Option<&Through>) -> Result<Option<Store
     Ok(Some(Store { statement, counts_origins: through.counts_origins }))
 }
 
-/// `$1` to `$6`: name, target, source, start, position, epoch.
-const ROW: &str =
-    "name = $1 AND target = $2 AND source = $3 AND start = $4 AND position = $5 AND epoch = $6 AND NOT done";
+/// `$1` to `$7`: name, target, source, start, position, epoch, owner. The owner tells a worker of a load that was
+/// forgotten from one of the next: their epochs are the same numbers.
+const ROW: &str = "name = $1 AND target = $2 AND source = $3 AND start = $4 AND position = $5 AND epoch = $6 \
+    AND owner = $7 AND NOT done";
 
 fn check_sql(ledger: &str) -> String {
     format!("SELECT 1 / count(*) FROM (SELECT 1 FROM {ledger} WHERE {ROW} FOR UPDATE) AS expected")
@@ -122,9 +123,9 @@ fn check_sql(ledger: &str) -> String {
 fn advance_sql(ledger: &str) -> String {
     format!(
         "WITH moved AS (
-             UPDATE {ledger} SET position = $7, read = read + $8, loaded = loaded + $9, filtered = filtered + $10,
-                 rejected = rejected + $11, skipped = skipped + $12, written = written + $13,
-                 done = $14, chunks = chunks + 1, touched_at = clock_timestamp()
+             UPDATE {ledger} SET position = $8, read = read + $9, loaded = loaded + $10, filtered = filtered + $11,
+                 rejected = rejected + $12, skipped = skipped + $13, written = written + $14,
+                 done = $15, chunks = chunks + 1, touched_at = clock_timestamp()
              WHERE {ROW} RETURNING 1)
          SELECT 1 / count(*) FROM moved"
     )

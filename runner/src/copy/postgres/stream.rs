@@ -147,7 +147,12 @@ impl<'s> Load<'s> {
         let position = split.position.clone();
         Load {
             stream,
-            place: Place { split: split.key.clone(), epoch: split.epoch, from: position.clone() },
+            place: Place {
+                split: split.key.clone(),
+                epoch: split.epoch,
+                from: position.clone(),
+                owner: split.owner.clone(),
+            },
             total: split.counts,
             open: None,
             closing: None,

@@ -10,7 +10,7 @@ use crate::chunk::ChunkLimits;
 use crate::copy::postgres::table::{Column, Table as TargetTable};
 use crate::copy::postgres::write::Mode;
 use crate::job_units::{JobUnit, units};
-use crate::loads::{self, Loads, loads};
+use crate::loads::{self, Loads, is_vector, loads};
 use crate::loads_changes::changes;
 use crate::memory::Memory;
 use crate::pipeline::TablePath;
@@ -102,6 +102,7 @@ pub(crate) fn prepare(
     let path = TablePath {
         fields,
         chain,
+        vectors: Vec::new(),
         batch_rows: run.batch_rows as usize,
         keep: recipe.rejects.keep,
         keys: keys(&units),
@@ -251,6 +252,16 @@ impl Job {
     /// The names of the columns that reach the target.
     pub(crate) fn columns(&self) -> Vec<String> {
         self.path.chain.output().iter().map(|field| field.name.clone()).collect()
+    }
+
+    /// Takes note of what the target's columns make of our values' text.
+    pub(crate) fn aim_at(&mut self, table: &TargetTable) {
+        let output = self.path.chain.output().iter().enumerate();
+        let vectors = output.filter(|(_, field)| {
+            table.column(&field.name).is_some_and(|column| is_vector(field.ty, &column.base_udt))
+        });
+        let vectors = vectors.map(|(index, _)| index).collect();
+        Arc::make_mut(&mut self.path).vectors = vectors;
     }
 
     /// Into which table, and how if not as usual: `public.t (upsert)`.

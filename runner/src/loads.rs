@@ -31,9 +31,7 @@ pub fn loads(from: Type, pg_type_name: &str) -> Loads {
         (true, Some(element)) => scalar(from.scalar, element),
         (false, Some(_)) if from.scalar == Scalar::Text => Loads::Parsed,
         (false, Some(_)) => Loads::No { hint: "make it an array in a module, or the column a single value" },
-        (true, None) => {
-            Loads::No { hint: "make the column an array, or give one of the elements in a module" }
-        }
+        (true, None) => vector(from.scalar, pg_type_name),
     }
 }
 
@@ -45,7 +43,14 @@ pub fn names(from: Type) -> Vec<String> {
         Loads::Parsed => from.scalar != Scalar::Text || *name == "text",
         Loads::Fits | Loads::No { .. } => false,
     });
-    loads.map(|(_, name)| format!("{name}{}", if from.array { "[]" } else { "" })).collect()
+    let names = loads.map(|(_, name)| format!("{name}{}", if from.array { "[]" } else { "" }));
+    let exact = |name: &&str| from.array && vector(from.scalar, name) == Loads::Exact;
+    names.chain(VECTORS.into_iter().filter(exact).map(String::from)).collect()
+}
+
+/// Whether arrays of type `from` reach a column of type `pg_type_name` as pgvector's text, `[1,2]`.
+pub fn is_vector(from: Type, pg_type_name: &str) -> bool {
+    from.array && VECTORS.contains(&pg_type_name)
 }
 
 /// The column that is made for values of type `from`, as SQL writes its type.
@@ -112,6 +117,23 @@ const TARGETS: [(&str, &str); 23] = [
     ("jsonb", "jsonb"),
     ("xml", "xml"),
 ];
+
+/// pgvector's types that have the text `[1,2]`: of singles, and of halves.
+const VECTORS: [&str; 2] = ["vector", "halfvec"];
+
+/// An array into a column that is none.
+fn vector(element: Scalar, target: &str) -> Loads {
+    match (element, target) {
+        (Scalar::Float32, "vector") => Loads::Exact,
+        // Wider than the column's elements, which rounds them: see `loads_changes`.
+        (Scalar::Float32 | Scalar::Float64, "vector" | "halfvec") => Loads::Parsed,
+        (_, "vector" | "halfvec") => Loads::No { hint: "make the elements float32 in a module" },
+        (_, "sparsevec") => Loads::No {
+            hint: "make the column `vector` or `real[]`, or the value a text such as `{1:0.5,3:2}/5` in a module",
+        },
+        _ => Loads::No { hint: "make the column an array, or give one of the elements in a module" },
+    }
+}
 
 fn scalar(from: Scalar, target: &str) -> Loads {
     match (from, target) {
@@ -214,6 +236,22 @@ mod tests {
             assert_eq!(loads(Type::array_of(scalar), &format!("_{own}")), expected, "{scalar}[]");
             assert!(matches!(loads(Type::array_of(scalar), own), Loads::No { .. }), "{scalar}[]");
         }
+    }
+
+    #[test]
+    fn arrays_of_floats_load_into_the_types_of_pgvector() {
+        let of = |scalar, target| loads(Type::array_of(scalar), target);
+        assert_eq!(of(Scalar::Float32, "vector"), Loads::Exact);
+        assert_eq!(of(Scalar::Float64, "vector"), Loads::Parsed);
+        assert_eq!(of(Scalar::Float32, "halfvec"), Loads::Parsed);
+        assert!(matches!(of(Scalar::Int32, "vector"), Loads::No { hint } if hint.contains("float32")));
+        assert!(matches!(of(Scalar::Float32, "sparsevec"), Loads::No { hint } if hint.contains("}/5")));
+        assert!(matches!(loads(Type::of(Scalar::Float32), "vector"), Loads::No { .. }));
+        assert!(matches!(of(Scalar::Float32, "_vector"), Loads::No { .. }), "an array of vectors");
+        assert!(is_vector(Type::array_of(Scalar::Float32), "vector"));
+        assert!(!is_vector(Type::of(Scalar::Text), "vector"), "text is a vector's text already");
+        assert!(names(Type::array_of(Scalar::Float32)).contains(&"vector".to_string()));
+        assert!(!names(Type::of(Scalar::Float32)).contains(&"vector".to_string()));
     }
 
     #[test]

@@ -37,7 +37,11 @@ pub fn changes(from: Type, pg_type_name: &str, modifier: i32) -> Option<Change> 
     match (from.array, pg_type_name.strip_prefix('_')) {
         (false, None) => scalar(from.scalar, pg_type_name, modifier),
         (true, Some(element)) => scalar(from.scalar, element, modifier),
-        (false, Some(_)) | (true, None) => None,
+        (true, None) => match (from.scalar, pg_type_name) {
+            (Scalar::Float64, "vector" | "halfvec") | (Scalar::Float32, "halfvec") => Some(Change::Rounded),
+            _ => None,
+        },
+        (false, Some(_)) => None,
     }
 }
 
@@ -160,6 +164,14 @@ mod tests {
         {
             assert_eq!(of(from, target, -1), None);
         }
+    }
+
+    #[test]
+    fn vectors_round_what_is_wider_than_their_elements() {
+        let of = |scalar, target| changes(Type::array_of(scalar), target, 3);
+        assert_eq!(of(Scalar::Float32, "vector"), None);
+        assert_eq!(of(Scalar::Float64, "vector"), Some(Change::Rounded));
+        assert_eq!(of(Scalar::Float32, "halfvec"), Some(Change::Rounded));
     }
 
     #[test]

@@ -30,12 +30,14 @@ use crate::source::{self, Next, Unit};
 use crate::transform;
 
 /// What every split of one table has in common.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TablePath {
     /// All columns of the source.
     pub fields: Vec<Field>,
     /// The planned transforms.
     pub chain: transform::Chain,
+    /// Columns that they make, by number, whose arrays the target has as pgvector's.
+    pub vectors: Vec<usize>,
     /// How many rows a batch may hold.
     pub batch_rows: usize,
     /// What a reject keeps of its row.
@@ -159,7 +161,7 @@ impl Walker {
     /// Instantiates the modules and runs their `plan`.
     pub fn new(path: Arc<TablePath>, live: Arc<Live>, stop: Arc<AtomicBool>) -> Result<Walker, Error> {
         let instance = path.chain.open()?;
-        let encoder = Encoder::new(path.chain.output());
+        let encoder = Encoder::new(path.chain.output()).with_vectors(&path.vectors);
         let fields = path.chain.reads().iter().map(|read| path.fields[*read].clone()).collect();
         Ok(Walker { path, instance, encoder, fields, bisect: Bisect::default(), stops: 0, live, stop })
     }

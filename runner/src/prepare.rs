@@ -108,20 +108,21 @@ impl Prepared {
         prepared.map_err(|panic| Failure::Internal(format!("a table's preparation ended: {panic}")))
     }
 
-    /// The target tables of `jobs`, of which those that are missing are made now.
+    /// The target tables that `jobs` are aimed at, of which those that are missing are made now.
     pub(crate) async fn make_tables(
         &self,
         connected: &Connected,
-        jobs: &[Job],
+        jobs: &mut [Job],
         destinations: Vec<Destination>,
     ) -> Result<Vec<Table>, Failure> {
         let (mut tables, mut problems): (Vec<Table>, Vec<Problem>) = (Vec::new(), Vec::new());
-        for (index, (job, destination)) in jobs.iter().zip(destinations).enumerate() {
+        for (index, (job, destination)) in jobs.iter_mut().zip(destinations).enumerate() {
             let table = match destination {
                 Destination::There(table) => *table,
                 Destination::ToMake(creation) => connected.make(index, job, &creation, &mut problems).await?,
             };
             refuse_twice(index, job, &table, &tables, &mut problems);
+            job.aim_at(&table);
             tables.push(table);
         }
         if problems.is_empty() { Ok(tables) } else { Err(self.failure(problems)) }

@@ -47,13 +47,13 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
         tell_notes(&notes, recipe.run.streams);
     }
     let emptyings = run_ask::ask(&found, recipe, args).await?;
-    let Found { jobs, database, .. } = found;
+    let Found { mut jobs, database, .. } = found;
     let opened_target = match (database, &recipe.target) {
         (Some((connected, destinations)), _) => {
             if !voice.quiet {
                 tell_made(&jobs, &destinations);
             }
-            let tables = prepared.make_tables(&connected, &jobs, destinations).await?;
+            let tables = prepared.make_tables(&connected, &mut jobs, destinations).await?;
             connected.begin(&recipe.name, &jobs, &tables, &emptyings, args.fresh).await?
         }
         (None, Target::Files(settings)) => target::files(&settings.dir, &recipe.name, &jobs, args.fresh)?,

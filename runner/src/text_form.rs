@@ -164,7 +164,7 @@ fn hex_pair(byte: u8) -> [u8; 2] {
 
 /// The two last decimal digits.
 #[inline]
-fn pair(value: u32) -> [u8; 2] {
+pub(crate) fn pair(value: u32) -> [u8; 2] {
     let digit = |digit: u32| b'0' | (digit & 15) as u8;
     [digit(value / 10 % 10), digit(value % 10)]
 }

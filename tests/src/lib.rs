@@ -6,6 +6,7 @@ pub mod cassandra;
 pub mod cluster;
 pub mod cql_text;
 pub mod customers;
+pub mod empty_pages;
 mod fault_link;
 pub mod faults;
 pub mod frames;

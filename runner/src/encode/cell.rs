@@ -2,18 +2,18 @@
 
 use arrow_array::StringArray;
 
-use super::{list, quote};
+use super::{Form, list, quote};
 use crate::append::append;
 use crate::text_form;
 use crate::values::{Cells, Values, text_bytes};
 
 /// Appends the cell of row `row`, which is not NULL. Answers the newlines inside quotes.
 #[inline]
-pub(super) fn encode(cells: &Cells, plain: bool, row: usize, out: &mut Vec<u8>) -> u32 {
+pub(super) fn encode(cells: &Cells, form: Form, row: usize, out: &mut Vec<u8>) -> u32 {
     match cells {
         Cells::Scalars(Values::Text(values)) => {
             let (bytes, length) = text(values, row);
-            if !plain {
+            if form != Form::Plain {
                 return quote::text(bytes, length, out);
             }
             quote::plain_text(bytes, length, out);
@@ -22,7 +22,7 @@ pub(super) fn encode(cells: &Cells, plain: bool, row: usize, out: &mut Vec<u8>) 
         Cells::Lists { offsets, nulls, elements } => {
             let elements =
                 list::Elements { range: list::range(offsets, row), nulls: *nulls, values: elements };
-            return elements.encode(out);
+            return elements.encode(form, out);
         }
     }
     0

@@ -1,8 +1,9 @@
-//! An array's text, `{1,2,NULL,"a b"}`, with the quoting that PostgreSQL's own output has, and then CSV's.
+//! An array's text, `{1,2,NULL,"a b"}`, with the quoting that PostgreSQL's own output has, and then CSV's; or pgvector's,
+//! `[1,2]`, of numbers alone.
 
 use std::ops::Range;
 
-use super::{cell, quote};
+use super::{Form, cell, quote};
 use crate::values::{Nulls, Values};
 
 /// The elements of one row.
@@ -20,9 +21,10 @@ pub(super) fn range(offsets: &[i32], row: usize) -> Range<usize> {
 
 impl Elements<'_, '_> {
     /// Appends the cell. Answers the newlines inside its quotes.
-    pub(super) fn encode(self, out: &mut Vec<u8>) -> u32 {
+    pub(super) fn encode(self, form: Form, out: &mut Vec<u8>) -> u32 {
         let start = out.len();
-        out.push(b'{');
+        let (open, close) = if form == Form::Vector { (b'[', b']') } else { (b'{', b'}') };
+        out.push(open);
         let first = self.range.start;
         for index in self.range {
             if index > first {
@@ -34,7 +36,7 @@ impl Elements<'_, '_> {
                 element(self.values, index, out);
             }
         }
-        out.push(b'}');
+        out.push(close);
         quote::in_place(start, out)
     }
 }

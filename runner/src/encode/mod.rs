@@ -22,12 +22,20 @@ use crate::values::{Cells, Nulls};
 #[derive(Clone, Debug)]
 pub struct Encoder {
     fields: Vec<(String, Type)>,
+    /// Columns whose arrays are pgvector's.
+    vectors: Vec<usize>,
 }
 
 impl Encoder {
     /// For rows of these columns, in the order of the `COPY`'s column list.
     pub fn new(fields: &[Field]) -> Encoder {
-        Encoder { fields: fields.iter().map(|field| (field.name.clone(), field.ty)).collect() }
+        let fields = fields.iter().map(|field| (field.name.clone(), field.ty)).collect();
+        Encoder { fields, vectors: Vec::new() }
+    }
+
+    /// The same, where the arrays of these columns go into pgvector's types: `[1,2]` instead of `{1,2}`.
+    pub fn with_vectors(self, vectors: &[usize]) -> Encoder {
+        Encoder { vectors: vectors.to_vec(), ..self }
     }
 
     /// Appends the columns' names as one CSV record, for targets that are files.
@@ -47,17 +55,19 @@ impl Encoder {
             return Err(Error::Columns { expected: self.fields.len(), got: columns.len() });
         }
         let rows = columns.first().map_or(0, |column| column.len());
-        let bind = |((name, ty), array): (&(String, Type), &'a ArrayRef)| {
+        let bind = |(index, ((name, ty), array)): (usize, (&(String, Type), &'a ArrayRef))| {
             if array.len() != rows {
                 return Err(Error::Length { column: name.clone(), expected: rows, got: array.len() });
             }
-            Column::of(*ty, array.as_ref()).ok_or_else(|| Error::Type {
+            let vector = self.vectors.contains(&index);
+            Column::of(*ty, array.as_ref(), vector).ok_or_else(|| Error::Type {
                 column: name.clone(),
                 expected: *ty,
                 got: array.data_type().clone(),
             })
         };
-        Ok(Rows { columns: self.fields.iter().zip(columns).map(bind).collect::<Result<_, _>>()? })
+        let columns = self.fields.iter().zip(columns).enumerate().map(bind);
+        Ok(Rows { columns: columns.collect::<Result<_, _>>()? })
     }
 }
 
@@ -71,14 +81,29 @@ pub struct Rows<'a> {
 struct Column<'a> {
     nulls: Nulls<'a>,
     cells: Cells<'a>,
-    /// No byte of the column's text can make a cell need quotes, except that a cell is empty or starts with `\`.
-    plain: bool,
+    form: Form,
+}
+
+/// How the cells of a column are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As their type has it.
+    Usual,
+    /// Texts in which no byte can make a cell need quotes, except that a cell is empty or starts with `\`.
+    Plain,
+    /// Arrays in pgvector's brackets.
+    Vector,
 }
 
 impl<'a> Column<'a> {
-    fn of(ty: Type, array: &'a dyn Array) -> Option<Self> {
+    fn of(ty: Type, array: &'a dyn Array, vector: bool) -> Option<Self> {
         let cells = Cells::of(ty, array)?;
-        Some(Column { nulls: Nulls::of(array), plain: cell::is_plain(&cells), cells })
+        let form = match vector {
+            true => Form::Vector,
+            false if cell::is_plain(&cells) => Form::Plain,
+            false => Form::Usual,
+        };
+        Some(Column { nulls: Nulls::of(array), form, cells })
     }
 }
 
@@ -89,6 +114,9 @@ impl Rows<'_> {
         let mut refused = Vec::new();
         for (column, index) in self.columns.iter().zip(0..) {
             refuse::column(column.nulls, &column.cells, index, &mut refused);
+            if column.form == Form::Vector {
+                refuse::vectors(column.nulls, &column.cells, index, &mut refused);
+            }
         }
         // Stable: of two columns the left one stays.
         refused.sort_by_key(|refused| refused.row);
@@ -109,7 +137,7 @@ impl Rows<'_> {
             }
             // NULL is the unquoted empty cell; a record of one NULL is an empty line, which COPY reads so.
             if !column.nulls.is_null(row) {
-                lines += cell::encode(&column.cells, column.plain, row, out);
+                lines += cell::encode(&column.cells, column.form, row, out);
             }
         }
         out.push(b'\n');

@@ -32,11 +32,14 @@ pub enum Why {
     BadNumeric,
     /// An interval finer than a microsecond.
     SubMicrosecond,
+    /// An array that is no vector.
+    BadVector,
 }
 
 impl Why {
     /// All of them.
-    pub const ALL: [Why; 4] = [Why::Nul, Why::OutOfRange, Why::BadNumeric, Why::SubMicrosecond];
+    pub const ALL: [Why; 5] =
+        [Why::Nul, Why::OutOfRange, Why::BadNumeric, Why::SubMicrosecond, Why::BadVector];
 
     /// Stable, for grouping.
     pub fn code(self) -> &'static str {
@@ -45,6 +48,7 @@ impl Why {
             Why::OutOfRange => "out_of_range",
             Why::BadNumeric => "bad_numeric",
             Why::SubMicrosecond => "sub_microsecond",
+            Why::BadVector => "bad_vector",
         }
     }
 
@@ -55,6 +59,7 @@ impl Why {
             Why::OutOfRange => "outside the range of PostgreSQL's type",
             Why::BadNumeric => "not a decimal number",
             Why::SubMicrosecond => "interval finer than a microsecond",
+            Why::BadVector => "a vector without elements, or with one that is NULL, NaN or infinite",
         }
     }
 }
@@ -85,6 +90,24 @@ pub(super) fn column(nulls: Nulls, cells: &Cells, column: u32, refused: &mut Vec
                     add(row, why);
                 }
             }
+        }
+    }
+}
+
+/// Adds the rows of a column of lists that pgvector refuses, whatever its type.
+pub(super) fn vectors(nulls: Nulls, cells: &Cells, column: u32, refused: &mut Vec<Refused>) {
+    let Cells::Lists { offsets, nulls: null_elements, elements } = cells else { return };
+    let finite = |index: usize| match elements {
+        Values::Float32(values) => values[index].is_finite(),
+        Values::Float64(values) => values[index].is_finite(),
+        _ => true,
+    };
+    for (row, number) in (0..offsets.len().saturating_sub(1)).zip(0..) {
+        let mut range = list::range(offsets, row);
+        let good = !range.is_empty() && range.all(|index| !null_elements.is_null(index) && finite(index));
+        if !good && !nulls.is_null(row) {
+            let why = Why::BadVector;
+            refused.push(Refused { row: number, column, code: why.code(), reason: why.reason() });
         }
     }
 }

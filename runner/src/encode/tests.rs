@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{Int32Builder, ListBuilder, StringBuilder};
+use arrow_array::builder::{Float32Builder, Int32Builder, ListBuilder, StringBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{
     Date32Array, Int32Array, IntervalMonthDayNanoArray, ListArray, StringArray, Time64MicrosecondArray,
@@ -171,4 +171,28 @@ fn each_code_is_in_the_docs() {
         assert!(page.contains(&format!("| `{}` |", why.code())), "{}", why.code());
         assert!(page.contains(why.reason()), "{}", why.reason());
     }
+}
+
+#[test]
+fn a_vector_is_in_brackets_and_refused_where_pgvector_has_no_such_one() {
+    let mut list = ListBuilder::new(Float32Builder::new());
+    list.append_value([Some(1.5), Some(-2.0), Some(1e-10)]);
+    list.append_value([Some(7.0)]);
+    list.append_null();
+    for bad in [None, Some(f32::NAN), Some(f32::INFINITY), Some(f32::NEG_INFINITY)] {
+        list.append_value([Some(1.0), bad]);
+    }
+    list.append_value([None::<f32>; 0]);
+    let columns: [ArrayRef; 1] = [Arc::new(list.finish())];
+    let plain = Encoder::new(&fields(&[Type::array_of(Scalar::Float32)]));
+    assert_eq!(plain.bind(&columns).unwrap().refused(), []);
+    let encoder = plain.with_vectors(&[0]);
+    let rows = encoder.bind(&columns).unwrap();
+    let refused: Vec<_> = rows.refused().into_iter().map(|refused| (refused.row, refused.code)).collect();
+    assert_eq!(refused, [3, 4, 5, 6, 7].map(|row| (row, "bad_vector")));
+    let mut out = Vec::new();
+    (0..3).for_each(|row| {
+        rows.encode_row(row, &mut out);
+    });
+    assert_eq!(String::from_utf8(out).unwrap(), "\"[1.5,-2.0,1e-10]\"\n[7.0]\n\n");
 }

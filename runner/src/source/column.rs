@@ -96,6 +96,16 @@ impl Column {
         (&mut self.values, Marks { nulls: &mut self.nulls, rows: &mut self.rows })
     }
 
+    /// Bytes of the values so far: exact for those of different lengths, about 8 for each other one.
+    pub(super) fn held_bytes(&self) -> usize {
+        use Values::{Inet, Json, List, Numeric, Text};
+        match &self.values {
+            Text(held) | Numeric(held) | Inet(held) | Json(held) | Values::Bytes(held) => held.data.len(),
+            List { items, .. } => items.held_bytes(),
+            _ => self.rows * 8,
+        }
+    }
+
     /// Rows so far.
     pub fn rows(&self) -> usize {
         self.rows

@@ -6,10 +6,13 @@
 mod altered;
 mod bed;
 mod connect;
+mod datacenters;
 mod keys;
 mod nodes;
 mod odd;
+mod pages;
 mod refused;
 mod rejects;
 mod torture;
 mod types;
+mod vectors;

@@ -1,11 +1,13 @@
 //! Three nodes with two copies of each row: who is asked for what, and what becomes of a load when one of them dies.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use etl_tests::bed::Process;
 use etl_tests::cassandra::Keyspace;
 use etl_tests::cluster::Cluster;
 use etl_tests::cql_text;
 use etl_tests::customers::{Row, assert_same, rows_of};
+use scylla::cluster::Node;
 use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::statement::Statement;
 
@@ -15,22 +17,33 @@ const COPIES: &str = "{'class': 'NetworkTopologyStrategy', 'datacenter1': 2}";
 const ROWS: i32 = 30_000;
 /// Longer than what a killed node forgets.
 const REMEMBERED: Duration = Duration::from_millis(600);
+/// A paused node is missed after 10 s by us and by the other nodes; one attempt may wait for the latter.
+const PAUSE_LIMIT: Duration = Duration::from_secs(60);
 
-/// How many reads of ranges of table `t` each node has coordinated so far, by its address.
+/// How many reads of ranges of table `t` a node has coordinated so far: each knows of itself alone.
+pub(crate) async fn scans_of(load: &Load, node: &Node) -> i64 {
+    let query = format!(
+        "SELECT \"count\" FROM system_views.coordinator_scan_latency \
+         WHERE keyspace_name = '{}' AND table_name = 't'",
+        load.keyspace.name
+    );
+    number_of(load, node, &query).await
+}
+
+/// The bigint that one node answers a query with.
+pub(crate) async fn number_of(load: &Load, node: &Node, query: &str) -> i64 {
+    let mut query = Statement::new(query);
+    let this_one = NodeIdentifier::HostId(node.host_id);
+    query.set_load_balancing_policy(Some(SingleTargetLoadBalancingPolicy::new(this_one, None)));
+    let answer = load.keyspace.session.query_unpaged(query, &[]).await.unwrap();
+    answer.into_rows_result().unwrap().single_row::<(i64,)>().unwrap().0
+}
+
+/// The same of each node, by its address.
 async fn scans(load: &Load) -> Vec<(String, i64)> {
-    let session = &load.keyspace.session;
     let mut scans = Vec::new();
-    for node in session.get_cluster_state().get_nodes_info() {
-        // Each node knows of itself alone.
-        let mut query = Statement::new(
-            "SELECT \"count\" FROM system_views.coordinator_scan_latency \
-             WHERE keyspace_name = ? AND table_name = 't'",
-        );
-        let this_one = NodeIdentifier::HostId(node.host_id);
-        query.set_load_balancing_policy(Some(SingleTargetLoadBalancingPolicy::new(this_one, None)));
-        let answer = session.query_unpaged(query, (&load.keyspace.name,)).await.unwrap();
-        let (count,) = answer.into_rows_result().unwrap().single_row::<(i64,)>().unwrap();
-        scans.push((node.address.to_string(), count));
+    for node in load.keyspace.session.get_cluster_state().get_nodes_info() {
+        scans.push((node.address.to_string(), scans_of(load, node).await));
     }
     scans.sort();
     scans
@@ -42,26 +55,47 @@ async fn scans_since(load: &Load, before: &[(String, i64)]) -> Vec<(String, i64)
     now.map(|((node, now), (_, before))| (node, now - before)).collect()
 }
 
-/// A load of an empty target, in which a node is killed behind the first chunk, and comes back or not.
-async fn load_with_a_kill(load: &Load, cluster: &Cluster, consistency: &str, node: usize, restart: bool) {
+/// A load of an empty target in which something happens behind the first chunk.
+async fn load_with(load: &Load, consistency: &str, happens: impl FnOnce(&mut Process)) -> Process {
     load.bed
         .sql("TRUNCATE t; DROP TABLE IF EXISTS public.gate; DROP FUNCTION IF EXISTS public.pass CASCADE")
         .await;
     let run = format!("[run]\nstreams = 3\nchunk_rows = 200\n{}", load.table("t"));
     load.recipe(&format!("consistency = \"{consistency}\"\n"), &run);
     // Only the chunks of this load.
-    load.bed.sql("DELETE FROM etl.ledger").await;
+    load.bed
+        .sql(
+            "DO $$ BEGIN IF to_regclass('etl.ledger') IS NOT NULL THEN DELETE FROM etl.ledger; END IF; END $$",
+        )
+        .await;
     let gate = Gate::close(&load.bed, "t").await;
     gate.open(1).await;
-    let mut etl = etl_tests::bed::Process::of(load.bed.etl(["--fresh", "--yes"]));
+    let mut etl = Process::of(load.bed.etl(["--fresh", "--yes"]));
     gate.reached(1, &mut etl).await;
     assert!(!etl.has_ended());
-    cluster.kill_node(node);
+    happens(&mut etl);
     gate.open(i64::MAX).await;
+    etl
+}
+
+/// A node is killed, and comes back or not.
+async fn load_with_a_kill(load: &Load, cluster: &Cluster, consistency: &str, node: usize, restart: bool) {
+    let etl = load_with(load, consistency, |_| cluster.kill_node(node)).await;
     if restart {
         cluster.restart_node(node);
     }
     etl.finish().await.code(0);
+}
+
+/// A node is there, holds its connections, and answers nothing: the others are read, after a bounded time.
+async fn load_with_a_pause(load: &Load, cluster: &Cluster, consistency: &str, node: usize) {
+    let etl = load_with(load, consistency, |_| cluster.pause_node(node)).await;
+    let paused = Instant::now();
+    let ran = etl.finish().await;
+    let took = paused.elapsed();
+    cluster.resume_node(node);
+    ran.code(0).says(&["reading again"]);
+    assert!(took < PAUSE_LIMIT, "{took:?} with {consistency}");
 }
 
 #[tokio::test]
@@ -83,11 +117,26 @@ async fn three_nodes_are_asked_evenly_for_what_they_have_and_one_may_die() {
     let all: i64 = asked.iter().map(|(_, scans)| scans).sum();
     assert!(asked.len() == 3 && asked.iter().all(|(_, scans)| *scans >= all / 6), "{asked:?}");
 
+    load_with_a_pause(&load, &cluster, "LOCAL_ONE", 3).await;
+    is_loaded(&load, &expected).await;
+    a_quorum_of_three_goes_on_without_the_third(&cluster).await;
+
     tokio::time::sleep(REMEMBERED).await;
     // Both copies must answer: the load waits until the node is back.
     load_with_a_kill(&load, &cluster, "LOCAL_QUORUM", 3, true).await;
     is_loaded(&load, &expected).await;
     load_with_a_kill(&load, &cluster, "LOCAL_ONE", 2, false).await;
+    is_loaded(&load, &expected).await;
+}
+
+async fn a_quorum_of_three_goes_on_without_the_third(cluster: &Cluster) {
+    let copies = "{'class': 'NetworkTopologyStrategy', 'datacenter1': 3}";
+    let load = Load::from(Keyspace::on(&cluster.access, "load_nodes3", copies).await, "nodes3").await;
+    load.tables("t", "(id int PRIMARY KEY, v text)", "(id int, v text)").await;
+    let rows = (0..ROWS).map(|id| (id, format!("v{id} {}", "x".repeat(100))));
+    load.keyspace.insert("INSERT INTO t (id, v) VALUES (?, ?)", rows).await;
+    let expected = cql_text::rows_of(&load.keyspace.session, "SELECT id, v FROM t").await;
+    load_with_a_pause(&load, cluster, "LOCAL_QUORUM", 2).await;
     is_loaded(&load, &expected).await;
 }
 

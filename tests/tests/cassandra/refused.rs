@@ -59,6 +59,23 @@ async fn a_column_of_the_servers_own_class_is_named_and_may_be_left_out() {
 }
 
 #[tokio::test]
+async fn a_table_with_compact_storage_is_named_until_it_is_one_no_more() {
+    let load = Load::new("compact").await;
+    for (table, key) in [("t", "a, b, c"), ("sparse", "a"), ("dense", "a, b")] {
+        let columns = "a int, b int, c int".split(", ").filter(|column| key.contains(&column[..1]));
+        let columns = columns.collect::<Vec<_>>().join(", ");
+        let cql = format!("({columns}, v text, PRIMARY KEY ({key})) WITH COMPACT STORAGE");
+        load.tables(table, &cql, &format!("({columns}, v text)")).await;
+        let made = format!("load_compact.{table} was made WITH COMPACT STORAGE");
+        is_refused(&load, &load.table(table), 3, &[&made, "DROP COMPACT STORAGE"]).await;
+    }
+    load.keyspace.cql("INSERT INTO t (a, b, c, v) VALUES (1, 2, 3, 'x')").await;
+    load.keyspace.cql("ALTER TABLE t DROP COMPACT STORAGE").await;
+    load.load("t").code(0);
+    load.same_table("t", "a, b, c, v").await;
+}
+
+#[tokio::test]
 async fn a_time_of_writing_that_there_is_not_is_refused_by_name() {
     let load = Load::new("extras").await;
     let cql = "(id int, c int, s set<int>, l frozen<list<int>>, v text, PRIMARY KEY (id, c))";

@@ -77,8 +77,7 @@ pub async fn describe(session: &Session, name: &TableName) -> Result<Description
     let tables: Vec<(Uuid, Option<Vec<String>>)> =
         rows(session, table, (&name.keyspace, &name.table)).await?;
     let Some((id, flags)) = tables.into_iter().next() else { return Err(missing(session, name).await?) };
-    // A table without this flag was made WITH COMPACT STORAGE: its columns are not what they seem.
-    if !flags.unwrap_or_default().iter().any(|flag| flag == "compound") {
+    if is_compact(&flags.unwrap_or_default()) {
         return Err(Error::CompactStorage { table: name.to_string() });
     }
     let types = "SELECT type_name, field_names, field_types FROM system_schema.types WHERE keyspace_name = ?";
@@ -105,6 +104,13 @@ pub async fn describe(session: &Session, name: &TableName) -> Result<Description
         Ok(Column { name: column, kind: self::kind(&kind, &descending), ty })
     });
     Ok(Description { id, columns: columns.collect::<Result<_, Error>>()? })
+}
+
+/// Whether a table with these flags was made WITH COMPACT STORAGE: its columns are not what they seem, and parts of its
+/// key may be missing. Only a table of CQL 3 is compound, and neither dense nor super.
+fn is_compact(flags: &[String]) -> bool {
+    let has = |name: &str| flags.iter().any(|flag| flag == name);
+    !has("compound") || has("dense") || has("super")
 }
 
 /// The tables of a keyspace that users made, in the order of their names, at least one. Views are none.
@@ -214,6 +220,19 @@ mod tests {
         assert_eq!(columns.map(|(_, _, name)| name), ["z", "e", "d", "a"]);
         assert_eq!(kind("clustering", "DESC"), Kind::Clustering { descending: true });
         assert_eq!(kind("static", "none"), Kind::Static);
+    }
+
+    #[test]
+    fn tables_with_compact_storage_are_known_by_their_flags() {
+        let compact =
+            |flags: &[&str]| is_compact(&flags.iter().map(|flag| flag.to_string()).collect::<Vec<_>>());
+        assert!(!compact(&["compound"]) && !compact(&["counter", "compound"]));
+        // No clustering column, one, two, and a super column family of the time before.
+        for flags in
+            [&[][..], &["dense"], &["compound", "dense"], &["super", "dense"], &["super", "compound"]]
+        {
+            assert!(compact(flags), "{flags:?}");
+        }
     }
 
     #[test]

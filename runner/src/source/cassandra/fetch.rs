@@ -62,11 +62,11 @@ impl Pages {
         let cluster = Arc::clone(&table.cluster);
         let walk = walk(&selection, from, end).ok_or(Error::Internal("a position of another kind"))??;
         let state = cluster.client.session.get_cluster_state();
-        let (nodes, owners) = candidates(&state, &table.name, cluster.datacenter(), end);
+        let candidates = candidates(&state, &table.name, cluster.datacenter(), end);
         let (sender, receiver) = mpsc::channel(1);
         let fetch = Fetch {
             size: PageSize::new(table.row_bytes()),
-            turn: Turn::take(&cluster.readers, nodes, owners),
+            turn: Turn::take(&cluster.readers, candidates, &cluster.client.datacenter),
             patience: Patience::default(),
             last: None,
             table,
@@ -203,8 +203,15 @@ impl Fetch {
         Ok(match next.into_paging_control_flow() {
             _ if !wanted => Then::Stop,
             ControlFlow::Break(()) => Then::Done,
-            // An empty page with more behind it is not the end.
-            ControlFlow::Continue(state) => Then::More(state),
+            ControlFlow::Continue(state) => {
+                if rows.rows_num() == 0 {
+                    tracing::debug!(
+                        table = self.table.key(),
+                        "an empty page with more behind it is not the end"
+                    );
+                }
+                Then::More(state)
+            }
         })
     }
 

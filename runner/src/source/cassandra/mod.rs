@@ -44,6 +44,7 @@ mod rows;
 mod scalar;
 pub mod settings;
 pub mod statement;
+mod step;
 mod table;
 pub mod values;
 pub mod walk;

@@ -1,5 +1,5 @@
-//! Which nodes have a row, and which of them is asked for it: the owners of its token in the local datacentre
-//! first, the one with the fewest readers before the others. Must not know what is read.
+//! Which nodes have a row, and which of them is asked for it: the owners of its token first, those of the local
+//! datacenter before others, the one with the fewest readers before the rest. Must not know what is read.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,14 +26,18 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Takes the least asked of the owners. `nodes` is not empty; the first `owners` of them have the rows.
-    pub(super) fn take(readers: &Arc<Readers>, mut nodes: Vec<Arc<Node>>, owners: usize) -> Turn {
+    /// Takes the least asked of the owners. Nodes that cannot be reached go last, those of other datacenters than
+    /// `home` behind those of it.
+    pub(super) fn take(readers: &Arc<Readers>, candidates: Candidates, home: &str) -> Turn {
+        let Candidates { mut nodes, owners } = candidates;
         let mut by_node = readers.by_node.lock().unwrap_or_else(PoisonError::into_inner);
         let load = |node: &Arc<Node>| by_node.get(&node.host_id).copied().unwrap_or(0);
+        let is_remote = |node: &Arc<Node>| node.datacenter.as_deref() != Some(home);
         let (own, others) = nodes.split_at_mut(owners);
-        // Stable: the ring's order stays among equals.
-        own.sort_by_key(|node| (!node.is_connected(), load(node)));
-        others.sort_by_key(|node| (!node.is_connected(), load(node)));
+        for part in [own, others] {
+            // Stable: the ring's order stays among equals.
+            part.sort_by_key(|node| (!node.is_connected(), is_remote(node), load(node)));
+        }
         if let Some(first) = nodes.first() {
             *by_node.entry(first.host_id).or_default() += 1;
         }
@@ -67,22 +71,29 @@ impl Drop for Turn {
     }
 }
 
-/// The nodes to ask for a token, those that have it first, and how many these are. Of other datacentres only if
-/// `datacenter` is `None`.
+/// The nodes to ask for a token.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    nodes: Vec<Arc<Node>>,
+    /// The first of them, which have it.
+    owners: usize,
+}
+
+/// The nodes to ask for a token, those of other datacenters only if `datacenter` is `None`.
 pub(super) fn candidates(
     state: &ClusterState,
     name: &TableName,
     datacenter: Option<&str>,
     token: i64,
-) -> (Vec<Arc<Node>>, usize) {
+) -> Candidates {
     let mut nodes = owners(state, name, datacenter, token);
-    let count = nodes.len();
+    let owners = nodes.len();
     let local = |node: &&Arc<Node>| datacenter.is_none() || node.datacenter.as_deref() == datacenter;
     let others = state.get_nodes_info().iter().filter(local);
     let others: Vec<_> =
         others.filter(|node| nodes.iter().all(|own| own.host_id != node.host_id)).cloned().collect();
     nodes.extend(others);
-    (nodes, count)
+    Candidates { nodes, owners }
 }
 
 /// The nodes that have a token, in the ring's order.

@@ -1,6 +1,7 @@
 //! `varint` and `decimal` as exact decimal digits, within what PostgreSQL's `numeric` holds. Must not know columns.
 
 use super::refuse::Why;
+use crate::append::append;
 use crate::schema::{MAX_NUMERIC_SCALE, MAX_NUMERIC_WHOLE_DIGITS};
 use crate::text_form;
 
@@ -34,6 +35,10 @@ fn write(unscaled: &[u8], scale: i64, out: &mut Vec<u8>) -> Result<(), Why> {
         let mut wide = [fill; 8];
         wide[8 - length..].copy_from_slice(unscaled);
         let digits = i64::from_be_bytes(wide).unsigned_abs();
+        if let Ok(scale @ 0..=MAX_SHORT_SCALE) = usize::try_from(scale) {
+            short(negative, digits, scale, out);
+            return Ok(());
+        }
         return place(negative, itoa::Buffer::new().format(digits).as_bytes(), scale, out);
     }
     if length <= 16 {
@@ -43,6 +48,48 @@ fn write(unscaled: &[u8], scale: i64, out: &mut Vec<u8>) -> Result<(), Why> {
         return place(negative, itoa::Buffer::new().format(digits).as_bytes(), scale, out);
     }
     place(negative, &long_digits(unscaled, negative, scale)?, scale, out)
+}
+
+/// Digits behind the point of numbers that are written by [`short`]: with all of a u64's they fit into its room.
+const MAX_SHORT_SCALE: usize = 18;
+
+/// The usual number, put together from its end and appended at once.
+#[inline]
+fn short(negative: bool, digits: u64, scale: usize, out: &mut Vec<u8>) {
+    const ROOM: usize = 32;
+    // What is behind the room is never written: it lets `append` copy without a look at the length.
+    let mut text = [0; 2 * ROOM];
+    let (mut at, mut left) = (ROOM, digits);
+    for _ in 0..scale / 2 {
+        at -= 2;
+        text[at..at + 2].copy_from_slice(&text_form::pair((left % 100) as u32));
+        left /= 100;
+    }
+    if scale % 2 == 1 {
+        at -= 1;
+        text[at] = b'0' | (left % 10) as u8;
+        left /= 10;
+    }
+    if scale > 0 {
+        at -= 1;
+        text[at] = b'.';
+    }
+    while left >= 100 {
+        at -= 2;
+        text[at..at + 2].copy_from_slice(&text_form::pair((left % 100) as u32));
+        left /= 100;
+    }
+    at -= 1;
+    text[at] = b'0' | (left % 10) as u8;
+    if left >= 10 {
+        at -= 1;
+        text[at] = b'0' | (left / 10) as u8;
+    }
+    if negative {
+        at -= 1;
+        text[at] = b'-';
+    }
+    append(&text[at..], ROOM - at, out);
 }
 
 /// Writes `digits`, which have no zero in front unless they are one, with the point where `scale` says.
@@ -238,6 +285,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn numbers_of_64_bits_are_written_at_once_as_piece_by_piece(value: i64, shift in 0_u32..64, scale in 0_usize..19) {
+            let value = value >> shift;
+            let (mut at_once, mut pieces) = (b"x".to_vec(), b"x".to_vec());
+            short(value < 0, value.unsigned_abs(), scale, &mut at_once);
+            place(value < 0, value.unsigned_abs().to_string().as_bytes(), scale as i64, &mut pieces).unwrap();
+            prop_assert_eq!(at_once, pieces);
+        }
+
         #[test]
         fn every_128_bit_number_has_its_own_digits(value: i128, padding in 0_usize..40) {
             let fill = if value < 0 { 0xff } else { 0 };

@@ -18,6 +18,7 @@ use super::original::raw_json;
 use super::page::Page;
 use super::refuse::Refused;
 use super::settings::StaticOnly;
+use super::step::Step;
 use super::table::{Selection, Table};
 use crate::batch::{Batch, RowStarts};
 use crate::counters::Asides;
@@ -49,6 +50,16 @@ struct Out {
     why: Option<(&'static str, Cow<'static, str>)>,
 }
 
+/// What the columns are filled with.
+struct Built {
+    rows: Range<usize>,
+    outs: Vec<Out>,
+    /// Values of zero length that became NULL.
+    empties: u64,
+    /// In the columns.
+    bytes: usize,
+}
+
 impl Reader {
     /// Opens the tokens of `table` behind `from` up to `end`; the fields at `wanted` are built, in that order.
     /// `rows_left` of them at most.
@@ -74,8 +85,9 @@ impl Reader {
         })
     }
 
-    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of source. A row that is
-    /// larger than a batch comes alone and holds a loan of the pool. Does not wait for a page once `stop` is set.
+    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of source, and of what is
+    /// built of it. A row that is larger than a batch comes alone and holds a loan of the pool. Does not wait for a page
+    /// once `stop` is set.
     pub fn next_batch(&mut self, max_rows: usize, stop: &AtomicBool) -> Result<Next, Error> {
         while self.next >= self.page.rows() {
             // The page's memory is free before the next one is waited for.
@@ -87,16 +99,18 @@ impl Reader {
             }
         }
         let rows = self.rows_of_batch(max_rows.max(1));
+        let is_large = self.page.bytes_of(rows.start, rows.end) > self.batch_bytes;
+        let loan = is_large.then(|| self.memory.borrow_pool());
+        let Built { rows, outs, empties, bytes } = self.decode(rows)?;
         self.next = rows.end;
-        let bytes = self.page.bytes_of(rows.start, rows.end);
-        let loan = (bytes > self.batch_bytes).then(|| self.memory.borrow_pool());
-        let mut batch = self.build(rows)?;
-        batch.source_bytes = bytes as u64;
-        batch.loan = loan;
+        let source_bytes = self.page.bytes_of(rows.start, rows.end) as u64;
+        let mut batch = self.build(rows, outs, empties)?;
+        batch.source_bytes = source_bytes;
+        batch.loan = loan.or_else(|| (bytes > self.batch_bytes).then(|| self.memory.borrow_pool()));
         Ok(Next::Batch(batch))
     }
 
-    /// As many rows as fit into a batch, one at least.
+    /// As many rows as fit into a batch as they came, one at least.
     fn rows_of_batch(&self, max_rows: usize) -> Range<usize> {
         let start = self.next;
         let most = self.page.rows().min(start + max_rows);
@@ -109,20 +123,37 @@ impl Reader {
         start..low
     }
 
-    fn build(&mut self, rows: Range<usize>) -> Result<Batch, Error> {
-        let mut outs = self.static_only(&rows);
-        let mut empties = 0;
+    /// Fills the columns with as many of `rows` as a batch holds, one at least. A cell may be small and what is built of
+    /// it large (a document of a type with many fields, most without a value), so it is looked at after every few rows.
+    fn decode(&mut self, rows: Range<usize>) -> Result<Built, Error> {
+        let mut built = Built { rows: rows.start..rows.start, outs: Vec::new(), empties: 0, bytes: 0 };
+        let mut step = Step::default();
+        while built.rows.end < rows.end && built.bytes <= self.batch_bytes {
+            let some = step.next(built.rows.len(), built.bytes, self.batch_bytes);
+            let part = built.rows.end..rows.end.min(built.rows.end + some);
+            self.decode_part(part, &mut built)?;
+            built.bytes = self.columns.iter().map(Column::held_bytes).sum();
+        }
+        Ok(built)
+    }
+
+    fn decode_part(&mut self, part: Range<usize>, built: &mut Built) -> Result<(), Error> {
+        built.outs.append(&mut self.static_only(&part));
         let mut refused: Vec<Refused> = Vec::new();
-        for (at, wanted) in self.selection.wanted.iter().enumerate() {
-            let before = refused.len();
-            let cells = self.page.column(wanted.cell, rows.clone());
-            let extended = wanted.decoder.extend(&mut self.columns[at], cells, &mut refused, &mut empties);
+        for (column, wanted) in self.columns.iter_mut().zip(&self.selection.wanted) {
+            let cells = self.page.column(wanted.cell, part.clone());
+            let extended = wanted.decoder.extend(column, cells, &mut refused, &mut built.empties);
             extended.map_err(|_| Error::Internal("cells were decoded into a column of another type"))?;
-            outs.extend(refused[before..].iter().map(|Refused { row, why }| {
+            built.outs.extend(refused.drain(..).map(|Refused { row, why }| {
                 let reason = Cow::Owned(format!("column `{}`: {}", wanted.field.name, why.reason()));
-                Out { row: rows.start + *row as usize, why: Some((why.code(), reason)) }
+                Out { row: built.rows.start + row as usize, why: Some((why.code(), reason)) }
             }));
         }
+        built.rows.end = part.end;
+        Ok(())
+    }
+
+    fn build(&mut self, rows: Range<usize>, mut outs: Vec<Out>, empties: u64) -> Result<Batch, Error> {
         let mut columns = Vec::with_capacity(self.columns.len());
         for (column, wanted) in self.columns.iter_mut().zip(&self.selection.wanted) {
             let built = column.finish().map_err(|_| Error::Internal("a column was built wrong"))?;

@@ -33,7 +33,7 @@ pub struct Ring {
 /// Asks all nodes that can be reached about a table. Estimates that cannot be had are left out.
 pub(super) async fn ring(cluster: &Cluster, name: &TableName) -> Ring {
     let state = cluster.client.session.get_cluster_state();
-    let datacenter = cluster.datacenter();
+    let datacenter = Some(&*cluster.client.datacenter);
     let mut ring = Ring::default();
     let mut sets: HashMap<Vec<Uuid>, usize> = HashMap::new();
     for (token, _) in state.replica_locator().ring().iter() {

@@ -61,7 +61,8 @@ pub struct Settings {
     /// How many replicas must agree on what they answer. With `ONE` and `LOCAL_ONE` a replica that missed a write is
     /// believed, so a row may be missing or old, and a retry on another replica may answer otherwise.
     pub consistency: Consistency,
-    /// Longest time until the cluster is connected to, 1 ms to 24 h.
+    /// Longest time until the cluster is connected to, 1 ms to 24 h. A node that then keeps silent for half of that, 5 s at
+    /// least, counts as gone.
     pub connect_timeout: Span,
     /// Longest wait for one answer, 1 ms to 24 h; then the request is repeated elsewhere. The servers' own limits (10 s
     /// for a range by default) should pass first, as they say more.

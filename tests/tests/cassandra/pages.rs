@@ -1,6 +1,7 @@
 //! Pages that end where nobody thinks of it: at a trial's last row, in the middle of nothing, and behind few rows of which much is made.
 
 use etl_tests::bed::Process;
+use etl_tests::cassandra::Raw;
 use etl_tests::empty_pages::EmptyPages;
 
 use crate::bed::Load;
@@ -39,12 +40,10 @@ async fn small_cells_that_are_large_documents_are_loaded_in_bounded_memory() {
     let cql = "(p int, c int, v frozen<wide>, PRIMARY KEY (p, c))";
     load.tables("t", cql, "(p int, c int, v text)").await;
     // One partition, so that pages grow.
-    load.keyspace
-        .insert(
-            &format!("INSERT INTO t (p, c, v) VALUES (1, ?, {{{}: 7}})", name(0)),
-            (0..ROWS).map(|c| (c,)),
-        )
-        .await;
+    // As if all other fields had been added since: they are not stored at all.
+    let cell = [4_i32.to_be_bytes(), 7_i32.to_be_bytes()].concat();
+    let rows = (0..ROWS).map(|c| (c, Raw::of(cell.clone())));
+    load.keyspace.insert("INSERT INTO t (p, c, v) VALUES (1, ?, ?)", rows).await;
     load.recipe("", &format!("[run]\nstreams = 1\nbatch_rows = 65536\n{}", load.table("t")));
     let report = load.bed.etl(["--json"]).run().code(0).json();
     let right = format!(
@@ -56,7 +55,7 @@ async fn small_cells_that_are_large_documents_are_loaded_in_bounded_memory() {
     let built = load.bed.number("SELECT sum(length(v))::bigint FROM t").await;
     assert!(built > 100_000_000, "{built} bytes of documents show little");
     let peak = report["peak_memory_bytes"].as_i64().unwrap();
-    assert!(peak < built, "{peak} bytes were resident for {built} of documents");
+    assert!(peak < built / 2, "{peak} bytes were resident for {built} of documents");
 }
 
 #[tokio::test(flavor = "multi_thread")]

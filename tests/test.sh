@@ -5,6 +5,8 @@
 cd "$ROOT"
 
 need_rust; need_cc; need_postgres
+tests/postgres.sh programs 11 >/dev/null
+tests/postgres.sh programs 18 >/dev/null
 tests/postgres.sh start test
 eval "$(tests/postgres.sh env test)"
 tests/cassandra.sh start test

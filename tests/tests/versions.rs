@@ -90,6 +90,25 @@ async fn exactly_the_refused_rows_are_found_each_with_its_reason() {
     }
 }
 
+/// PostgreSQL 11 counts rows where an index refuses one, not the lines that they take: the row is looked for.
+#[tokio::test]
+async fn a_row_of_standard_input_is_found_even_if_the_server_names_another() {
+    let rows = (0..20).fold("id,note\n".to_string(), |csv, id| {
+        csv + &format!("{},\"one\ntwo\"\n", if id == 15 { 3 } else { id })
+    });
+    for version in Version::ALL {
+        let server = version.server();
+        let bed = Bed::on(server.server(), "named").await;
+        bed.sql("CREATE TABLE public.t (id int PRIMARY KEY, note text)").await;
+        let rows = bed.folder.write("rows", &rows);
+        bed.recipe("[run]\nmax_rejects = 9\n[[tables]]\nfrom = \"-\"\ninto = \"public.t\"\n");
+        bed.etl([""; 0]).stdin_from(&rows).run().code(8);
+        let at_line_32 = "SELECT count(*) FROM etl.reject WHERE split_part(position, ':', 2) = '32'";
+        assert_eq!(bed.number(at_line_32).await, 1, "{version:?}");
+        assert_eq!(bed.number("SELECT count(*) FROM t").await, 19, "{version:?}");
+    }
+}
+
 #[tokio::test]
 async fn corrected_rows_are_loaded_once() {
     for version in Version::ALL {

@@ -1,11 +1,12 @@
 # Thin on purpose: each target is a script under tests/ that says what it does and installs.
-.PHONY: demo demo-cassandra test torture bench stop help
+.PHONY: demo demo-cassandra test torture fuzz bench stop help
 
 help:
 	@echo 'make demo            set up, start a PostgreSQL, load a month of flights, show the result'
 	@echo 'make demo-cassandra  set up, start a Cassandra and a PostgreSQL, migrate a table, show each step'
 	@echo 'make test            set up and run every test'
 	@echo 'make torture         kill loads a thousand times, and compare what they leave'
+	@echo 'make fuzz            make up inputs for hours, and compare what is read with second opinions'
 	@echo 'make bench           measure what docs/performance.md quotes'
 	@echo 'make stop            stop the servers that demos and test started'
 
@@ -20,6 +21,9 @@ test:
 
 torture:
 	@tests/torture.sh
+
+fuzz:
+	@tests/fuzz.sh $${ETL_FUZZ_SECONDS:-3600}
 
 bench:
 	@tests/bench.sh

@@ -52,7 +52,11 @@ impl Progress {
 impl Bed {
     /// A new database and an empty folder.
     pub async fn new(database: &str) -> Bed {
-        let server = Server::of_the_test_run();
+        Bed::on(Server::of_the_test_run(), database).await
+    }
+
+    /// The same on another server.
+    pub async fn on(server: Server, database: &str) -> Bed {
         let client = server.database(database).await;
         Bed { server, database: database.into(), client, folder: Folder::new() }
     }

@@ -19,3 +19,4 @@ pub mod random;
 pub mod server;
 pub mod torture;
 pub mod transactions;
+pub mod versions;

@@ -42,7 +42,11 @@ impl Server {
     /// A new, empty database with the given name (letters, digits, `_`); an old one of that name is dropped.
     pub async fn database(&self, name: &str) -> Client {
         let client = self.client("postgres").await;
-        client.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await.expect("drop");
+        let version = client.query_one("SELECT current_setting('server_version_num')::int", &[]).await;
+        let version: i32 = version.expect("a version").get(0);
+        // Before PostgreSQL 13 nothing is forced: then nobody may be connected.
+        let force = if version >= 130_000 { "WITH (FORCE)" } else { "" };
+        client.batch_execute(&format!("DROP DATABASE IF EXISTS {name} {force}")).await.expect("drop");
         client.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("create");
         self.client(name).await
     }

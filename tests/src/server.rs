@@ -1,5 +1,5 @@
 //! A PostgreSQL of the test's own: for what the shared server cannot show (passwords, TLS, a standby, a second
-//! cluster, a stop in the middle). It is gone when the value is dropped.
+//! cluster, a stop in the middle, another version). It is gone when the value is dropped.
 
 use std::fs;
 use std::net::TcpListener;
@@ -10,6 +10,8 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
+use crate::postgres::Server;
+
 /// How a private server is set up.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
@@ -17,9 +19,16 @@ pub struct Setup {
     files: Vec<(String, String)>,
     hba: Option<String>,
     standby: bool,
+    version: Option<u32>,
 }
 
 impl Setup {
+    /// Of a version that `tests/postgres.sh` fetches, instead of the one that is installed.
+    pub fn version(mut self, version: u32) -> Setup {
+        self.version = Some(version);
+        self
+    }
+
     /// A line of `postgresql.conf`.
     pub fn setting(mut self, name: &str, value: &str) -> Setup {
         self.settings.push((name.into(), value.into()));
@@ -57,6 +66,7 @@ pub struct PrivateServer {
     pub port: u16,
     folder: TempDir,
     account: Option<Account>,
+    programs: PathBuf,
 }
 
 /// PostgreSQL refuses to run as root: then it runs as `postgres`.
@@ -68,8 +78,13 @@ struct Account {
 
 impl PrivateServer {
     fn start(setup: Setup) -> PrivateServer {
-        let mut server =
-            PrivateServer { port: 0, folder: tempfile::tempdir().expect("a folder"), account: account() };
+        let folder = tempfile::tempdir().expect("a folder");
+        let account = account();
+        let programs = match setup.version {
+            None => bin(),
+            Some(version) => fetched(version, folder.path(), account),
+        };
+        let mut server = PrivateServer { port: 0, folder, account, programs };
         server.own(server.folder.path());
         let initdb =
             ["-D", &server.data(), "-U", "etl", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
@@ -101,10 +116,14 @@ impl PrivateServer {
         server
     }
 
+    /// Where it is, for what makes databases.
+    pub fn server(&self) -> Server {
+        Server { port: self.port, user: "etl".into() }
+    }
+
     /// The URL of a database, through the given hosts.
     pub fn url(&self, hosts: &str, database: &str) -> String {
-        let hosts: Vec<String> = hosts.split(',').map(|host| format!("{host}:{}", self.port)).collect();
-        format!("postgres://etl@{}/{database}", hosts.join(","))
+        self.server().url(hosts, database)
     }
 
     /// Where its Unix socket is.
@@ -165,7 +184,7 @@ impl PrivateServer {
     }
 
     fn run(&self, tool: &str, arguments: &[&str]) -> Output {
-        let tool = bin().join(tool);
+        let tool = self.programs.join(tool);
         let mut command = match self.account {
             None => Command::new(tool),
             Some(_) => {
@@ -215,6 +234,23 @@ fn account() -> Option<Account> {
         })
     };
     (id(&["-u"]) == 0).then(|| Account { user: id(&["-u", "postgres"]), group: id(&["-g", "postgres"]) })
+}
+
+/// The folder of a fetched version's programs: as root a copy, because the account cannot look into root's cache.
+fn fetched(version: u32, folder: &Path, account: Option<Account>) -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("postgres.sh");
+    let output = Command::new(&script).args(["programs", &version.to_string()]).output();
+    let output = output.expect("tests/postgres.sh can be started");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "tests/postgres.sh programs {version} failed:\n{said}");
+    let programs = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    if account.is_none() {
+        return programs;
+    }
+    let whole = programs.parent().expect("a folder around the programs");
+    let status = Command::new("cp").arg("-r").args([whole, &folder.join("programs")]).status();
+    assert!(status.expect("cp can be started").success(), "{} cannot be copied", whole.display());
+    folder.join("programs/bin")
 }
 
 /// The folder of PostgreSQL's server tools: on the path (where links lead to), else Debian's newest.

@@ -36,6 +36,8 @@ mod describe;
 mod error;
 mod fingerprint;
 mod found;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod held;
 mod input;
 mod interval;
@@ -50,7 +52,7 @@ mod stream;
 mod time;
 mod unit;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod reference;
 
 pub use column::Column;

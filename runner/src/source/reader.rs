@@ -291,6 +291,10 @@ impl Reader {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+#[path = "reader_yardstick.rs"]
+pub(super) mod yardstick;
+
 #[cfg(test)]
 #[path = "reader_tests.rs"]
 mod tests;

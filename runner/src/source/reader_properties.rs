@@ -5,21 +5,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use proptest::prelude::*;
 
-use super::tests::{Folder, Seen, drain, memory, text_fields};
+use super::tests::Folder;
+use super::yardstick::{self, Way, memory, text_fields};
 use super::*;
-use crate::dialect::Dialect;
 use crate::schema::{Scalar, Type};
-use crate::source::reference::{self, Record};
+use crate::source::reference;
 
 const NO_LIMIT: usize = 1 << 20;
-
-struct Way {
-    width: usize,
-    block_bytes: usize,
-    batch_bytes: u64,
-    max_rows: usize,
-    max_row_bytes: usize,
-}
 
 fn way() -> impl Strategy<Value = Way> {
     let max_row_bytes = prop_oneof![Just(NO_LIMIT), 1usize..20];
@@ -32,89 +24,6 @@ fn way() -> impl Strategy<Value = Way> {
             max_row_bytes,
         },
     )
-}
-
-impl std::fmt::Debug for Way {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Way { width, block_bytes, batch_bytes, max_rows, max_row_bytes } = self;
-        write!(f, "width {width} block {block_bytes} batch {batch_bytes} rows {max_rows} row {max_row_bytes}")
-    }
-}
-
-fn settings_of(dialect: &Dialect, way: &Way) -> Settings {
-    let text = |byte: Option<u8>| byte.map(|byte| char::from(byte).to_string()).unwrap_or_default();
-    Settings {
-        delimiter: text(Some(dialect.delimiter)),
-        quote: text(dialect.quote),
-        escape: text(dialect.escape),
-        null: vec!["NA".into(), "a".into()],
-        max_row_bytes: ByteSize(way.max_row_bytes as u64),
-        ..Settings::default()
-    }
-}
-
-/// What the reader should see of these records.
-fn expected(records: &[Record], way: &Way) -> Seen {
-    let mut seen = Seen::default();
-    for record in records {
-        let blank = record.cells.is_empty();
-        if blank && way.width > 1 {
-            seen.blank += 1;
-            continue;
-        }
-        let code = if !blank && record.length > way.max_row_bytes {
-            Some("too_long")
-        } else if !blank && record.cells.len() != way.width {
-            Some("ragged")
-        } else if record.cells.iter().any(|cell| str::from_utf8(&cell.value).is_err()) {
-            Some("bad_utf8")
-        } else {
-            None
-        };
-        if let Some(code) = code {
-            seen.rejects.push((record.start.clone(), code, record.raw.clone()));
-            continue;
-        }
-        let null_words: [&[u8]; 3] = [b"", b"NA", b"a"];
-        let mut row: Vec<Option<String>> = record
-            .cells
-            .iter()
-            .map(|cell| (cell.quoted || !null_words.contains(&cell.value.as_slice()), &cell.value))
-            .map(|(there, value)| there.then(|| String::from_utf8(value.clone()).unwrap()))
-            .collect();
-        row.resize(way.width, None);
-        seen.rows.push((record.start.clone(), row));
-    }
-    seen
-}
-
-fn open(file: &SourceFile, dialect: &Dialect, way: &Way, from: Position, end: Option<u64>) -> Reader {
-    let stream = Stream::over(file, None, from.byte(), end).unwrap();
-    let fields = text_fields(way.width);
-    let wanted: Vec<usize> = (0..way.width).collect();
-    let settings = settings_of(dialect, way);
-    let split = (from, end);
-    let mut reader =
-        Reader::over(stream, &settings, (&fields, &wanted), split, &memory(), way.block_bytes).unwrap();
-    reader.batch_bytes = way.batch_bytes;
-    reader
-}
-
-/// `seen` is right for the records from `from` on, whatever its batches are.
-fn assert_seen(
-    seen: &Seen,
-    records: &[Record],
-    (from, end): (&Position, u64),
-    way: &Way,
-) -> Result<(), TestCaseError> {
-    let inside: Vec<Record> =
-        records.iter().filter(|r| r.start >= *from && r.start.byte() < end).cloned().collect();
-    let expected = expected(&inside, way);
-    prop_assert_eq!(&seen.rows, &expected.rows);
-    prop_assert_eq!(&seen.rejects, &expected.rejects);
-    prop_assert_eq!(seen.blank, expected.blank);
-    prop_assert!(seen.ends.is_sorted());
-    Ok(())
 }
 
 /// A row of an integer and a text, as it is written, and what it is: its values, or why it is none.
@@ -188,25 +97,7 @@ proptest! {
         way in way(),
     ) {
         let (_folder, file) = Folder::with(&content);
-        let (records, unclosed) = reference::parse(&content, &dialect);
-        let outcome = drain(&mut open(&file, &dialect, &way, Position::FILE_START, None), way.max_rows);
-        let (seen, error) = match outcome {
-            Ok(seen) => (seen, None),
-            Err(stopped) => (stopped.0, Some(stopped.1)),
-        };
-        if let Some(expected) = unclosed {
-            let is_right = matches!(error, Some(Error::UnclosedQuote { line, .. }) if line == expected);
-            prop_assert!(is_right, "{:?}", error);
-            return Ok(());
-        }
-        prop_assert!(error.is_none(), "{:?}", error);
-        assert_seen(&seen, &records, (&Position::FILE_START, u64::MAX), &way)?;
-        let size = content.len() as u64;
-        prop_assert_eq!(seen.ends.last().map_or(0, |end| end.byte()), size);
-        for from in seen.ends {
-            let again = drain(&mut open(&file, &dialect, &way, from.clone(), None), way.max_rows);
-            assert_seen(&again.unwrap(), &records, (&from, u64::MAX), &way)?;
-        }
+        yardstick::agrees_from_everywhere(&file, &content, &dialect, &way);
     }
 
     #[test]
@@ -217,17 +108,6 @@ proptest! {
         cut in any::<prop::sample::Index>(),
     ) {
         let (_folder, file) = Folder::with(&content);
-        let (records, unclosed) = reference::parse(&content, &dialect);
-        prop_assume!(!records.is_empty() && unclosed.is_none());
-        let cut = records[cut.index(records.len())].start.clone();
-        let size = content.len() as u64;
-        let middle = cut.byte();
-        for (from, end) in [(Position::FILE_START, middle), (cut, size)] {
-            let mut reader = open(&file, &dialect, &way, from.clone(), Some(end));
-            let seen = drain(&mut reader, way.max_rows).unwrap();
-            assert_seen(&seen, &records, (&from, end), &way)?;
-            prop_assert_eq!(seen.ends.last().map_or(from.byte(), |last| last.byte()), end);
-            prop_assert!(reader.next_batch(1).unwrap().is_none());
-        }
+        yardstick::agrees_on_both_sides_of_a_cut(&file, &content, &dialect, &way, |records| cut.index(records));
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 
 use arrow_array::cast::AsArray;
 
+use super::yardstick::{Seen, drain, memory, text_fields};
 use super::*;
 use crate::schema::Type;
 use crate::source::{describe, inputs};
@@ -20,61 +21,14 @@ impl Folder {
     }
 }
 
-/// Rows as text, NULL as `None`.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Seen {
-    pub(super) rows: Vec<(Position, Vec<Option<String>>)>,
-    pub(super) rejects: Vec<(Position, &'static str, Vec<u8>)>,
-    pub(super) blank: u64,
-    pub(super) ends: Vec<Position>,
-}
-
 impl Seen {
-    fn add(&mut self, batch: &Batch) {
-        for row in 0..batch.rows {
-            let cell = |column: &arrow_array::ArrayRef| {
-                let text =
-                    arrow_array::Array::is_valid(column, row).then(|| column.as_string::<i32>().value(row));
-                text.map(str::to_owned)
-            };
-            self.rows.push((batch.starts.at(row), batch.columns.iter().map(cell).collect()));
-        }
-        for reject in &batch.rejects {
-            let Original::Bytes(bytes) = &reject.original else { panic!("{reject:?}") };
-            self.rejects.push((reject.position.clone(), reject.code, bytes.clone()));
-        }
-        self.blank += batch.asides.blank_lines;
-        self.ends.push(batch.end.clone());
-    }
-
     pub(super) fn cells(&self) -> Vec<Vec<Option<&str>>> {
         self.rows.iter().map(|(_, row)| row.iter().map(Option::as_deref).collect()).collect()
     }
 
-    fn codes(&self) -> Vec<(u64, &'static str)> {
+    pub(super) fn codes(&self) -> Vec<(u64, &'static str)> {
         self.rejects.iter().map(|(position, code, _)| (position.line(), *code)).collect()
     }
-}
-
-pub(super) fn drain(reader: &mut Reader, max_rows: usize) -> Result<Seen, Box<(Seen, Error)>> {
-    let mut seen = Seen::default();
-    loop {
-        match reader.next_batch(max_rows) {
-            Ok(Some(batch)) => seen.add(&batch),
-            Ok(None) => return Ok(seen),
-            Err(error) => return Err(Box::new((seen, error))),
-        }
-    }
-}
-
-pub(super) fn text_fields(width: usize) -> Vec<Field> {
-    (0..width)
-        .map(|column| Field::nullable(format!("c{column}"), Type::of(crate::schema::Scalar::Text)))
-        .collect()
-}
-
-pub(super) fn memory() -> Memory {
-    Memory::new(64 << 20, 1)
 }
 
 /// All rows of a file with a header, its columns typed as given.

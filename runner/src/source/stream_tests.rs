@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::tests::{Folder, drain, memory, text_fields};
+use super::tests::Folder;
+use super::yardstick::{drain, memory, text_fields};
 use super::*;
 use crate::source::stdin::Feed;
 use crate::source::{Compression, Input};

@@ -25,6 +25,8 @@ mod check;
 mod contract;
 mod engine;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod gather;
 mod guest;
 mod host;

@@ -2,7 +2,7 @@
 
 use etl::encode::{Encoder, first_record_lines};
 use etl::schema::{Field, Scalar, Type};
-use etl_tests::postgres::Server;
+use etl_tests::versions::Tried;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -12,10 +12,14 @@ use super::{cases, copy};
 #[test]
 fn the_line_of_a_refused_row_is_the_last_that_was_counted_for_it() {
     let runtime = Runtime::new().unwrap();
-    let client = runtime.block_on(Server::of_the_test_run().database("encode_lines"));
+    Tried::all().for_each(|tried| the_line_is_the_same_on(&tried, &runtime));
+}
+
+fn the_line_is_the_same_on(tried: &Tried, runtime: &Runtime) {
+    let client = runtime.block_on(tried.server.database("encode_lines"));
     runtime.block_on(client.batch_execute("CREATE TABLE t (number integer, note text)")).unwrap();
     let notes = prop::collection::vec(prop::option::weighted(0.9, "[a\n\r\",]{0,8}"), 1..30);
-    let result = cases(100).run(&(notes, any::<prop::sample::Index>()), |(notes, bad)| {
+    let result = cases(100, tried).run(&(notes, any::<prop::sample::Index>()), |(notes, bad)| {
         let bad = bad.index(notes.len());
         let number = |row| Some(Cell::Text(if row == bad { "no number" } else { "1" }.into()));
         let numbers: Vec<_> = (0..notes.len()).map(number).collect();

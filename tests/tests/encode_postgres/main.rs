@@ -1,5 +1,5 @@
 //! What `encode` writes is what PostgreSQL reads: rows of every type go through a real `COPY`, and come back by
-//! another way (the binary protocol), equal.
+//! another way (the binary protocol), equal. On the installed version of PostgreSQL, and on the oldest and newest.
 
 mod cell;
 mod lines;
@@ -10,7 +10,7 @@ use arrow_array::ArrayRef;
 use bytes::Bytes;
 use etl::encode::Encoder;
 use etl::schema::{Field, Scalar, Type};
-use etl_tests::postgres::Server;
+use etl_tests::versions::Tried;
 use futures_util::{SinkExt, TryStreamExt, pin_mut};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -39,26 +39,30 @@ const COLUMN_TYPES: [&str; 16] = [
     "json",
 ];
 
-/// Few cases of many rows: a case is one `COPY`.
-fn cases(cases: u32) -> TestRunner {
+/// Few cases of many rows: a case is one `COPY`. Fewer where they are a second and third opinion.
+fn cases(cases: u32, tried: &Tried) -> TestRunner {
+    let cases = if tried.version.is_none() { cases } else { cases / 4 };
     TestRunner::new(Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() })
 }
 
 #[test]
 fn every_value_of_every_type_is_read_back_as_it_was() {
     let runtime = Runtime::new().unwrap();
-    let client = runtime.block_on(Server::of_the_test_run().database("encode_round_trip"));
-    runtime.block_on(async {
-        let columns = COLUMN_TYPES.iter().enumerate();
-        let columns: Vec<String> = columns.map(|(i, ty)| format!("s{i} {ty}, a{i} {ty}[]")).collect();
-        client.batch_execute(&format!("CREATE TABLE t (id integer, {})", columns.join(", "))).await.unwrap();
-    });
-    let rows = prop::collection::vec(strategies::row(), 1..120);
-    let result = cases(20).run(&rows, |rows| {
-        runtime.block_on(round_trip(&client, &rows));
-        Ok(())
-    });
-    result.unwrap();
+    for tried in Tried::all() {
+        let client = runtime.block_on(tried.server.database("encode_round_trip"));
+        runtime.block_on(async {
+            let columns = COLUMN_TYPES.iter().enumerate();
+            let columns: Vec<String> = columns.map(|(i, ty)| format!("s{i} {ty}, a{i} {ty}[]")).collect();
+            let table = format!("CREATE TABLE t (id integer, {})", columns.join(", "));
+            client.batch_execute(&table).await.unwrap();
+        });
+        let rows = prop::collection::vec(strategies::row(tried.version), 1..120);
+        let result = cases(20, &tried).run(&rows, |rows| {
+            runtime.block_on(round_trip(&client, &rows));
+            Ok(())
+        });
+        result.unwrap();
+    }
 }
 
 /// One row: a value of each type, an array of each type.
@@ -121,8 +125,9 @@ async fn same_bytes_as_copy_to(client: &Client, fields: &[Field], columns: &[Arr
 }
 
 async fn settings(client: &Client, zone: &str, date_style: &str, interval_style: &str) {
+    // Before PostgreSQL 12 a float is shown whole only with more digits.
     let sql = "SELECT set_config('TimeZone', $1, false), set_config('DateStyle', $2, false), \
-               set_config('IntervalStyle', $3, false)";
+               set_config('IntervalStyle', $3, false), set_config('extra_float_digits', '3', false)";
     client.execute(sql, &[&zone, &date_style, &interval_style]).await.expect("settings");
 }
 
@@ -145,27 +150,35 @@ fn table(rows: &[Row]) -> (Vec<Field>, Vec<ArrayRef>) {
 #[test]
 fn each_row_of_a_table_with_one_column_stays_a_row() {
     let runtime = Runtime::new().unwrap();
-    let client = runtime.block_on(Server::of_the_test_run().database("encode_one_column"));
-    runtime.block_on(client.batch_execute("CREATE TABLE t (line text)")).unwrap();
-    let texts = prop::collection::vec(prop::option::weighted(0.7, strategies::cell(Scalar::Text)), 1..100);
-    let result = cases(30).run(&texts, |texts| {
-        let fields = [Field::nullable("line", Type::of(Scalar::Text))];
-        let csv = encode(&fields, &[arrow(Scalar::Text, &texts)]);
-        let read = runtime.block_on(async {
-            client.batch_execute("TRUNCATE t").await.unwrap();
-            copy(&client, "t", csv).await.expect("COPY accepts every row");
-            client.query("SELECT line FROM t ORDER BY ctid", &[]).await.unwrap()
+    for tried in Tried::all() {
+        let client = runtime.block_on(tried.server.database("encode_one_column"));
+        runtime.block_on(client.batch_execute("CREATE TABLE t (line text)")).unwrap();
+        let text = strategies::cell(Scalar::Text, tried.version);
+        let texts = prop::collection::vec(prop::option::weighted(0.7, text), 1..100);
+        let result = cases(30, &tried).run(&texts, |texts| {
+            let fields = [Field::nullable("line", Type::of(Scalar::Text))];
+            let csv = encode(&fields, &[arrow(Scalar::Text, &texts)]);
+            let read = runtime.block_on(async {
+                client.batch_execute("TRUNCATE t").await.unwrap();
+                copy(&client, "t", csv).await.expect("COPY accepts every row");
+                client.query("SELECT line FROM t ORDER BY ctid", &[]).await.unwrap()
+            });
+            let read: Vec<Option<Vec<u8>>> = read.iter().map(|row| row.get::<_, Raw>(0).0).collect();
+            prop_assert_eq!(read, list_elements(&texts));
+            Ok(())
         });
-        let read: Vec<Option<Vec<u8>>> = read.iter().map(|row| row.get::<_, Raw>(0).0).collect();
-        prop_assert_eq!(read, list_elements(&texts));
-        Ok(())
-    });
-    result.unwrap();
+        result.unwrap();
+    }
 }
 
 #[tokio::test]
 async fn the_server_refuses_what_encode_refuses() {
-    let client = Server::of_the_test_run().database("encode_refused").await;
+    for tried in Tried::all() {
+        refuses_what_encode_refuses(&tried.server.database("encode_refused").await).await;
+    }
+}
+
+async fn refuses_what_encode_refuses(client: &Client) {
     let text = |text: &str| Cell::Text(text.into());
     let numeric = |text: &str| Cell::Numeric { text: text.into(), canonical: String::new() };
     let refused = [
@@ -194,7 +207,7 @@ async fn the_server_refuses_what_encode_refuses() {
         assert_eq!(codes, [code], "{value:?}");
         let mut csv = Vec::new();
         rows.encode_row(0, &mut csv);
-        let error = copy(&client, "t", csv).await.expect_err("the server refuses it too");
+        let error = copy(client, "t", csv).await.expect_err("the server refuses it too");
         let class = error.code().map(|state| &state.code()[..2]);
         assert_eq!(class, Some("22"), "{value:?}: {error}");
     }

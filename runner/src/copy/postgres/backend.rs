@@ -27,6 +27,8 @@ pub struct Backend {
     pub backend_start: String,
     /// Whether the server is a YugabyteDB.
     pub yugabyte: bool,
+    /// `server_version_num`, e.g. 150018.
+    pub version: u32,
 }
 
 impl Backend {
@@ -37,7 +39,7 @@ impl Backend {
             utc!("pg_postmaster_start_time()"),
             ", pg_backend_pid(), ",
             utc!("a.backend_start"),
-            ", version() LIKE '%-YB-%' FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()"
+            ", version() LIKE '%-YB-%', current_setting('server_version_num')::int FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()"
         );
         let failed = |error: &tokio_postgres::Error| failure("asking for the backend", address, error);
         let rows = client.query_typed(SQL, &[]).await.map_err(|error| failed(&error))?;
@@ -48,7 +50,16 @@ impl Backend {
         let get = |column| row.try_get(column).map_err(|error| failed(&error));
         let pid = row.try_get(1).map_err(|error| failed(&error))?;
         let yugabyte = row.try_get(3).map_err(|error| failed(&error))?;
-        Ok(Backend { address: address.into(), server: get(0)?, pid, backend_start: get(2)?, yugabyte })
+        let version: i32 = row.try_get(4).map_err(|error| failed(&error))?;
+        let version = version.unsigned_abs();
+        Ok(Backend {
+            address: address.into(),
+            server: get(0)?,
+            pid,
+            backend_start: get(2)?,
+            yugabyte,
+            version,
+        })
     }
 }
 

@@ -101,7 +101,7 @@ fn says_try_again(message: &str) -> bool {
 
 /// `COPY flights, line 7, column a: "x"` below any frames of PL/pgSQL. Servers translate the words, so the first
 /// number behind the table's name counts, before the row's value.
-fn line_of_copy(context: &str) -> Option<u64> {
+pub(super) fn line_of_copy(context: &str) -> Option<u64> {
     let (_, rest) = context.lines().find_map(|line| line.strip_prefix("COPY "))?.split_once([',', '、'])?;
     let rest = &rest[rest.find(|c: char| c.is_ascii_digit())?..];
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
@@ -110,7 +110,7 @@ fn line_of_copy(context: &str) -> Option<u64> {
 
 /// The column's name in `COPY flights, line 7, column a: "x"`: data exceptions do not carry it in a field. Only from
 /// the innermost frame, whose beginning the server itself wrote: behind other frames' values a line may look like one.
-fn column_of_copy(context: &str) -> Option<String> {
+pub(super) fn column_of_copy(context: &str) -> Option<String> {
     let line = context.lines().next().filter(|line| line.starts_with("COPY "))?;
     let (_, rest) = line.split_once(", line ")?;
     let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(", column ")?;

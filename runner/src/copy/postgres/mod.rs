@@ -18,6 +18,8 @@ pub mod create_table;
 pub mod empty;
 pub mod environment;
 mod failure;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod identifier;
 pub mod ledger;
 pub mod nodes;

@@ -40,7 +40,10 @@ impl Stream<'_> {
                         Error::Bug(format!("the ledger row of split {} did not move", place.split))
                     }
                     Ok(false) if lines.is_none_or(LineMap::is_empty) => Error::Server(server),
-                    Ok(false) => Error::RefusedRow(Box::new(refused_row(place, lines, *server))),
+                    Ok(false) => {
+                        let counts_lines = counts_lines(link.backend.version, &server.state);
+                        Error::RefusedRow(Box::new(refused_row(place, lines, *server, counts_lines)))
+                    }
                     Err(error) => error,
                 }
             }
@@ -58,12 +61,36 @@ impl Stream<'_> {
     }
 }
 
-fn refused_row(place: &Place, lines: Option<&LineMap>, server: ServerError) -> RefusedRow {
+/// Whether the server's number is that of a line. Before PostgreSQL 12 it counts rows of its own batch, however many
+/// lines they take, when an index refuses one: good for a search, which looks, and for nothing else.
+fn counts_lines(version: u32, state: &str) -> bool {
+    version >= 120_000 || !matches!(state, "23505" | "23P01" | "54000")
+}
+
+fn refused_row(
+    place: &Place,
+    lines: Option<&LineMap>,
+    server: ServerError,
+    counts_lines: bool,
+) -> RefusedRow {
+    let line = server.line.filter(|_| counts_lines);
     RefusedRow {
         source: place.split.source.clone(),
         range: lines.and_then(LineMap::range),
-        position: lines.zip(server.line).and_then(|(lines, line)| lines.position(line)),
+        position: lines.zip(line).and_then(|(lines, line)| lines.position(line)),
         suspects: lines.and_then(|lines| lines.suspects(server.line)),
         server,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counts_lines;
+
+    #[test]
+    fn an_old_server_counts_lines_unless_an_index_refuses_the_row() {
+        assert!(!counts_lines(110_022, "23505") && !counts_lines(110_002, "54000"));
+        assert!(counts_lines(110_022, "22P02") && counts_lines(110_022, "23514"));
+        assert!(counts_lines(120_000, "23505") && counts_lines(180_001, "23505"));
     }
 }

@@ -145,7 +145,8 @@ impl Connection {
         };
         let (server, pid) = (self.server.started.clone(), self.server.backend_pid);
         let yugabyte = self.server.yugabyte;
-        Ok(Backend { address: self.address.clone(), server, pid, backend_start, yugabyte })
+        let version = self.server.version;
+        Ok(Backend { address: self.address.clone(), server, pid, backend_start, yugabyte, version })
     }
 
     /// Refuses a server on which rows and ledger would not be committed together.

@@ -55,7 +55,7 @@ fetched_programs() {
     mkdir "$folder.part"
     (cd "$CACHE" && mvn -B -ntp org.apache.maven.plugins:maven-dependency-plugin:3.6.1:unpack \
       -Dartifact="io.zonky.test.postgres:embedded-postgres-binaries-linux-$machine:$release" \
-      -DoutputDirectory="$folder.jar") >"$CACHE/maven-postgres.log" 2>&1 ||
+      -DoutputDirectory="$folder.jar" -DmarkersDirectory="$folder.jar") >"$CACHE/maven-postgres.log" 2>&1 ||
       { tail -20 "$CACHE/maven-postgres.log" >&2; die "Maven failed (whole log: $CACHE/maven-postgres.log)"; }
     tar -xJf "$folder.jar"/postgres-linux-*.txz -C "$folder.part"
     rm -rf "$folder.jar"

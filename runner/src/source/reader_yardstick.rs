@@ -175,13 +175,13 @@ fn expected(records: &[Record], way: &Way) -> Seen {
 }
 
 fn open(file: &SourceFile, dialect: &Dialect, way: &Way, from: Position, end: Option<u64>) -> Reader {
-    let stream = Stream::over(file, None, from.byte(), end).unwrap();
+    let stream = Stream::over(file, None, from.byte(), end).expect("it opens");
     let fields = text_fields(way.width);
     let wanted: Vec<usize> = (0..way.width).collect();
     let settings = settings_of(dialect, way);
     let split = (from, end);
-    let mut reader =
-        Reader::over(stream, &settings, (&fields, &wanted), split, &memory(), way.block_bytes).unwrap();
+    let mut reader = Reader::over(stream, &settings, (&fields, &wanted), split, &memory(), way.block_bytes)
+        .expect("it is read");
     reader.batch_bytes = way.batch_bytes;
     reader
 }

@@ -51,7 +51,7 @@ pub(crate) struct Task {
     pub(crate) key: SplitKey,
     pub(crate) end: Option<Position>,
     pub(crate) epoch: i64,
-    /// It was claimed by this process: who holds it now is one of its own lost connections, or gone soon.
+    /// It was claimed by this process last: who holds it now is one of its own lost connections.
     pub(crate) ours: bool,
     /// The connection that it was lost with.
     pub(crate) lost: Option<Backend>,

@@ -143,6 +143,8 @@ impl Session {
             Claim::Done => Ok(Claiming::Done),
             Claim::Busy => Ok(Claiming::Taken),
             Claim::Moved => {
+                // Nobody else of this process has it.
+                task.ours = false;
                 let splits = self.watched("reading the ledger", plan.splits(self.link())).await?;
                 if let Some(split) = splits.into_iter().find(|split| split.key == task.key) {
                     task.epoch = split.epoch;

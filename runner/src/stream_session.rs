@@ -50,6 +50,9 @@ impl Session {
         let database = database(shared)?;
         let (mut last, mut patience) = (None, Patience::default());
         loop {
+            if shared.stopped() {
+                return Ok(None);
+            }
             if let Some(place) = Place::take(shared, database) {
                 let node = place.node;
                 match place.connect(table).await {
@@ -69,7 +72,7 @@ impl Session {
                 }
                 continue;
             }
-            if shared.stopped() || shared.queue.is_finished() {
+            if shared.queue.is_finished() {
                 return Ok(None);
             }
             let gone_for = database.placement().all_gone_for(Instant::now());

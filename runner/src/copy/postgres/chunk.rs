@@ -267,6 +267,7 @@ async fn advance(
 
 async fn commit(link: Link<'_>) -> Result<(), tokio_postgres::Error> {
     failpoint::hit(Point::Committing);
+    // Dies a moment later, while this is on its way.
     failpoint::hit(Point::CommitSent);
     link.client.batch_execute("COMMIT").await
 }

@@ -53,11 +53,28 @@ pub enum Point {
     Finishing,
     /// The run is marked as finished, and nobody was told.
     Finished,
+    /// What the ledger knows of a load is about to be forgotten.
+    Forgetting,
+    /// It is forgotten.
+    Forgot,
+    /// A split that was not finished is about to be given back.
+    Releasing,
+    /// It was given back.
+    Released,
+    /// A file of the load before was removed from a folder.
+    FileRemoved,
+    /// A split's files are on disk, and have not their names yet.
+    FilesNaming,
+    /// Its rejects have their name, its rows have not.
+    RejectsNamed,
+    /// All its files have their names, and the folder's ledger does not know.
+    FilesNamed,
 }
 
 impl Point {
-    /// All of them, in the order in which a load comes by.
-    pub const ALL: [Point; 23] = [
+    /// All of them: those of a load into a database in the order in which it comes by, then those of `--fresh`, of a stop
+    /// and of folders.
+    pub const ALL: [Point; 31] = [
         Point::TablesMaking,
         Point::TablesMade,
         Point::RunOpening,
@@ -81,6 +98,14 @@ impl Point {
         Point::SplitDone,
         Point::Finishing,
         Point::Finished,
+        Point::Forgetting,
+        Point::Forgot,
+        Point::Releasing,
+        Point::Released,
+        Point::FileRemoved,
+        Point::FilesNaming,
+        Point::RejectsNamed,
+        Point::FilesNamed,
     ];
 
     /// As `ETL_FAILPOINT` names it.
@@ -109,6 +134,14 @@ impl Point {
             Point::SplitDone => "split-done",
             Point::Finishing => "finishing",
             Point::Finished => "finished",
+            Point::Forgetting => "forgetting",
+            Point::Forgot => "forgot",
+            Point::Releasing => "releasing",
+            Point::Released => "released",
+            Point::FileRemoved => "file-removed",
+            Point::FilesNaming => "files-naming",
+            Point::RejectsNamed => "rejects-named",
+            Point::FilesNamed => "files-named",
         }
     }
 }

@@ -200,8 +200,15 @@ async fn load(
             task.lost = session.take().map(|session| session.backend().clone());
         }
         match &cause {
+            copy::error::Error::RefusedRow(_) if shared.stopped() && task.unit.can_be_reopened() => {
+                // Whoever continues searches for the row.
+                if let (true, Some(session)) = (usable, session) {
+                    let _ = session.release(&task).await;
+                }
+                return Ok(());
+            }
             copy::error::Error::RefusedRow(refused)
-                if !shared.stopped() && task.unit.can_be_reopened() && care.refused(refused) =>
+                if task.unit.can_be_reopened() && care.refused(refused) =>
             {
                 tracing::debug!(split = %task.key, error = %cause, "searching for the refused row");
                 if !usable {
@@ -337,7 +344,7 @@ async fn copy(
     };
     let fate = fate(task, answer, loaded).await.map_err(|error| Failed { error, usable })?;
     if let Fate::Stopped = fate {
-        session.release(&claimed).await?;
+        session.release(task).await?;
     }
     Ok(fate)
 }

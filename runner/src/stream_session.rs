@@ -158,9 +158,11 @@ impl Session {
     }
 
     /// Gives a split back before it is done.
-    pub(crate) async fn release(&self, claimed: &Claimed) -> Result<(), Error> {
-        let plan = &database(&self.shared)?.tables[self.table].plan;
-        self.watched("giving a split back", plan.release(self.link(), claimed)).await
+    pub(crate) async fn release(&self, task: &Task) -> Result<(), Error> {
+        let database = database(&self.shared)?;
+        let plan = &database.tables[task.table].plan;
+        let release = plan.release(self.link(), &database.owner, &task.key, task.epoch);
+        self.watched("giving a split back", release).await
     }
 
     /// Ends a connection that was lost, as far as it was on this server, so that its transaction holds no locks.

@@ -106,9 +106,14 @@ impl WithRejects {
         self.loaded.len() + self.rejected.len()
     }
 
+    /// Compares the table with it.
+    pub async fn is_in(&self, client: &Client) {
+        assert_same(&self.loaded, &loaded(client).await);
+    }
+
     /// Compares the table and the rejects of the only load with it.
     pub async fn is_loaded_by(&self, client: &Client) {
-        assert_same(&self.loaded, &loaded(client).await);
+        self.is_in(client).await;
         let rejects = "SELECT position, original->>'account', concat(stage, '/', code) FROM etl.reject";
         assert_same(&self.rejected, &rows_of(client, rejects).await);
     }

@@ -43,6 +43,23 @@ const SPLIT: [Point; 3] = [Point::Claiming, Point::Claimed, Point::SplitDone];
 
 const END: [Point; 2] = [Point::Finishing, Point::Finished];
 
+/// Steps of `--fresh`.
+pub const FRESH: [Point; 2] = [Point::Forgetting, Point::Forgot];
+
+/// Steps of a run that is asked to stop.
+pub const STOP: [Point; 2] = [Point::Releasing, Point::Released];
+
+/// Steps of a folder as the target; the last is one of `--fresh`.
+pub const FOLDER: [Point; 4] =
+    [Point::FilesNaming, Point::RejectsNamed, Point::FilesNamed, Point::FileRemoved];
+
+/// Steps that each load into a database comes by, in their order.
+pub fn points_of_a_load() -> impl Iterator<Item = Point> {
+    Point::ALL
+        .into_iter()
+        .filter(|point| !FRESH.contains(point) && !STOP.contains(point) && !FOLDER.contains(point))
+}
+
 /// How often a run may find that what a killed one left is not free yet.
 const PATIENCE: usize = 12;
 

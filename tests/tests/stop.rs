@@ -2,7 +2,7 @@
 //! stays, nothing of a chunk is left half, and the same command continues.
 
 use etl_tests::bed::{Bed, Process, until};
-use etl_tests::customers::{self, assert_same, csv, expected, loaded};
+use etl_tests::customers::{self, assert_same, csv, csv_with_rejects, expected, loaded};
 
 const ROWS: u64 = 6000;
 const STREAMS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -53,6 +53,29 @@ async fn a_signal_ends_the_chunks_in_hand_and_the_same_command_continues() {
         assert_eq!(bed.number(owned).await, 0);
         continues(&bed).await;
     }
+}
+
+/// Every tenth row is refused: sooner or later each stream searches for one.
+#[tokio::test]
+async fn a_signal_in_the_middle_of_a_search_for_refused_rows_is_a_stop_like_any_other() {
+    let bed = Bed::new("stop_careful").await;
+    let customers = csv_with_rejects(3000, 10, 10);
+    bed.sql(&format!("{}; {}", customers::TABLE, customers.constraint)).await;
+    bed.slow_down(5).await;
+    bed.folder.write("customers.csv", &customers.file);
+    let table = customers::recipe_table("customers.csv");
+    bed.recipe(&format!("[run]\nstreams = 3\nchunk_rows = 100\nmax_rejects = 1000\n{table}"));
+    for _ in 0..5 {
+        let before = bed.progress().await.chunks;
+        let etl = bed.start();
+        until("chunks", async || (bed.progress().await.chunks > before + 10).then_some(())).await;
+        etl.signal(libc::SIGINT);
+        etl.finish().await.code(130).says(&["stopped; the same command continues"]);
+        is_whole_chunks(&bed).await;
+    }
+    bed.sql("DROP TRIGGER pause ON customers").await;
+    bed.run().code(8);
+    customers.is_loaded_by(&bed.client).await;
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ async fn a_worker_that_stops_has_its_open_chunk_rolled_back() {
     assert_eq!(bed.rows().await, (10, 10));
 
     // The same connection goes on from there.
-    bed.plan.release(session.link(), &claimed).await.unwrap();
+    bed.plan.release(session.link(), &bed.owner, &claimed.key, claimed.epoch).await.unwrap();
     let claimed = bed.claim(&session).await;
     assert_eq!(claimed.position, at(10));
     bed.load(&session, &claimed, chunk(10, 30, true)).await.unwrap();

@@ -54,12 +54,12 @@ async fn a_split_is_busy_while_its_owner_lives_and_free_when_it_is_gone() {
     let (first, second, other) = (bed.session().await, bed.session().await, Owner::new());
     let claimed = bed.claim(&first).await;
     assert_eq!(bed.try_claim(&second, &other).await.unwrap(), Claim::Busy);
-    bed.plan.release(first.link(), &claimed).await.unwrap();
+    bed.plan.release(first.link(), &bed.owner, &claimed.key, claimed.epoch).await.unwrap();
     let Claim::Claimed(taken) = bed.try_claim(&second, &other).await.unwrap() else { panic!() };
     assert_eq!(taken.epoch, claimed.epoch + 1);
 
     // A release that comes late does not take it away.
-    bed.plan.release(first.link(), &claimed).await.unwrap();
+    bed.plan.release(first.link(), &bed.owner, &claimed.key, claimed.epoch).await.unwrap();
     assert_eq!(bed.try_claim(&first, &bed.owner).await.unwrap(), Claim::Busy);
 
     assert!(bed.control.link().terminate_own(&second.backend).await.unwrap());

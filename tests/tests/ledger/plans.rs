@@ -72,7 +72,7 @@ async fn fresh_forgets_the_run_and_leaves_its_rows() {
     assert_eq!(error.class(), Class::Busy);
     assert!(error.to_string().contains("another process loads `run` (through test)"), "{error}");
 
-    bed.plan.release(session.link(), &claimed).await.unwrap();
+    bed.plan.release(session.link(), &bed.owner, &claimed.key, claimed.epoch).await.unwrap();
     assert_eq!(fresh().await.unwrap(), Started::New);
     assert!(bed.plan.sources(bed.control.link()).await.unwrap().is_empty());
     assert!(bed.plan.splits(bed.control.link()).await.unwrap().is_empty());

@@ -14,6 +14,7 @@ use crate::copy::drift::refuse_drift;
 use crate::copy::error::Error;
 use crate::copy::ledger::{NewSplit, Part, RunKey, Source, Split, SplitKey, Standing, Started};
 use crate::counters::Counts;
+use crate::failpoint::{self, Point};
 use crate::position::Position;
 
 /// `etl.json` is not written more often than this: what it does not say yet is only written again.
@@ -63,11 +64,7 @@ impl Folder {
                 (stored, started)
             }
             stored => {
-                if let Some(stored) = stored {
-                    remove_files(dir, stored.splits.len()).map_err(on_dir("removing old files"))?;
-                } else {
-                    refuse_strangers(dir)?;
-                }
+                make_room(dir, &path, stored)?;
                 (Manifest::new(&key, &settings, columns, now), Started::New)
             }
         };
@@ -219,13 +216,23 @@ fn refuse_strangers(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Forgets a load. Who dies half way leaves a ledger that speaks of no file, so that none is missed.
+fn make_room(dir: &Path, path: &Path, stored: Option<Manifest>) -> Result<(), Error> {
+    let Some(mut stored) = stored else { return refuse_strangers(dir) };
+    stored.undo();
+    stored.write(dir, path).map_err(|error| Error::io("writing", path, error))?;
+    remove_files(dir, stored.splits.len()).map_err(|error| Error::io("removing old files", dir, error))
+}
+
 /// The files that earlier runs made, and nothing else.
 fn remove_files(dir: &Path, splits: usize) -> io::Result<()> {
     for number in 1..=splits {
-        for ending in ["csv", "rejects.jsonl"] {
-            match fs::remove_file(dir.join(format!("{number:06}.{ending}"))) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+        let [rows, rejects] = [format!("{number:06}.csv"), format!("{number:06}.rejects.jsonl")];
+        for name in [format!(".{rows}.part"), format!(".{rejects}.part"), rows, rejects] {
+            match fs::remove_file(dir.join(name)) {
+                Ok(()) => failpoint::hit(Point::FileRemoved),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
     }

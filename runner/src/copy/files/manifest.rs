@@ -81,9 +81,24 @@ impl Manifest {
         let manifest: Manifest = serde_json::from_str(&text)?;
         if manifest.format != FORMAT {
             let text = format!("format {}, this version of etl knows {FORMAT}", manifest.format);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            return Err(invalid(text));
+        }
+        if let Some(index) = manifest.splits.iter().position(|split| split.split().is_none()) {
+            return Err(invalid(format!("`splits`: no position in number {}", index + 1)));
+        }
+        if let Some(wrong) = manifest.sources.iter().find(|source| source.source().is_none()) {
+            return Err(invalid(format!("`sources`: no position in {}", wrong.source)));
         }
         Ok(Some(manifest))
+    }
+
+    /// Says that no split's files are there.
+    pub(super) fn undo(&mut self) {
+        self.finished = None;
+        for split in &mut self.splits {
+            split.finish(&Counts::default(), 0);
+            split.done = false;
+        }
     }
 
     /// Replaces the file; afterwards the new one is on disk.
@@ -108,7 +123,7 @@ impl SourceEntry {
         }
     }
 
-    /// As the ledger's users want it. A position that cannot be read means that somebody edited the file.
+    /// As the ledger's users want it; none if somebody wrote something else into it.
     pub(super) fn source(&self) -> Option<Source> {
         Some(Source {
             source: self.source.clone(),
@@ -164,4 +179,8 @@ impl SplitEntry {
         self.rejected = counts.rejected;
         self.written = counts.written;
     }
+}
+
+fn invalid(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }

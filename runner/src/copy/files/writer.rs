@@ -17,6 +17,7 @@ use crate::copy::ledger::{Committed, Gate, Loaded, OnCommit, SplitKey, Waited};
 use crate::copy::message::{ChunkEnd, Message};
 use crate::copy::rejected::{cell, hex};
 use crate::counters::{Asides, Counts, Live};
+use crate::failpoint::{self, Point};
 use crate::position::Position;
 use crate::reject::{Original, Reject, Tally};
 
@@ -62,6 +63,7 @@ impl Destination<'_> {
                     totals.add(&end);
                     if end.done {
                         block_in_place(|| split.finish())?;
+                        failpoint::hit(Point::FilesNamed);
                         self.folder.done(number, &totals.counts, totals.chunks)?;
                         let target = &self.folder.key().target;
                         admitted.into_iter().for_each(|chunk| chunk.committed(target, key));
@@ -215,12 +217,14 @@ impl SplitWriter {
         }
         let name =
             |ending: &str| self.dir.as_ref().map(|dir| dir.join(format!("{:06}.{ending}", self.number)));
+        failpoint::hit(Point::FilesNaming);
         let beside_stdout = || PathBuf::from(format!("etl-rejects-{:06}.jsonl", self.number));
         match (self.rejects, name("rejects.jsonl")) {
             (Some(rejects), path) => rejects.finish(&path.unwrap_or_else(beside_stdout))?,
             (None, Some(path)) => remove_old(&path)?,
             (None, None) => {}
         }
+        failpoint::hit(Point::RejectsNamed);
         match (self.rows, name("csv")) {
             (Out::File(rows), Some(path)) => rows.finish(&path),
             (Out::File(_), None) => Err(Error::Bug("a file without a folder".into())),

@@ -110,17 +110,27 @@ impl Plan {
 
     /// Gives a split back that was not finished, so that others need not wait until its owner looks dead. Does
     /// nothing if it is not ours any more.
-    pub async fn release(&self, link: Link<'_>, split: &Claimed) -> Result<(), Error> {
-        let start = split.key.start.stored();
-        let mut params = self.split_params(&split.key, &start);
-        params.push((&split.epoch, Type::INT8));
+    pub async fn release(
+        &self,
+        link: Link<'_>,
+        owner: &Owner,
+        split: &SplitKey,
+        epoch: i64,
+    ) -> Result<(), Error> {
+        let start = split.start.stored();
+        let mut params = self.split_params(split, &start);
+        params.extend([(&epoch as Param<'_>, Type::INT8), (&owner.id, Type::TEXT)]);
         let sql = format!(
             "UPDATE {} SET owner = NULL, owner_pid = NULL, owner_backend_start = NULL, owner_server = NULL,
                  owner_address = NULL, touched_at = clock_timestamp()
-             WHERE name = $1 AND target = $2 AND source = $3 AND start = $4 AND epoch = $5 AND NOT done",
+             WHERE name = $1 AND target = $2 AND source = $3 AND start = $4 AND epoch = $5 AND owner = $6
+             AND NOT done",
             self.tables.ledger()
         );
-        link.rows("giving a split back", &sql, &params).await.map(|_| ())
+        failpoint::hit(Point::Releasing);
+        link.rows("giving a split back", &sql, &params).await?;
+        failpoint::hit(Point::Released);
+        Ok(())
     }
 
     /// Says that this process is alive, for others that cannot see its backends: call it every few seconds. Rows

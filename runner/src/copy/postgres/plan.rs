@@ -148,7 +148,9 @@ impl Plan {
             self.tables.source(),
             self.tables.run()
         );
+        failpoint::hit(Point::Forgetting);
         link.rows("forgetting the run", &sql, &self.params()).await?;
+        failpoint::hit(Point::Forgot);
         Ok(standing)
     }
 

@@ -25,8 +25,8 @@ const MANY_STREAMS: u32 = 100;
 
 /// Runs the command.
 pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<ExitCode, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    stop_on_signals(Arc::clone(&stop))?;
+    let (stop, loading) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    stop_on_signals(Arc::clone(&stop), Arc::clone(&loading))?;
     let prepared = Prepared::new(&args.recipe)?;
     let recipe = &prepared.recipe;
     let mut found = prepared.find().await?;
@@ -61,6 +61,7 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
     };
     let options = Options { progress: Mode::choose(voice.quiet), begun, stop };
     let opened = Opened { name: recipe.name.clone(), jobs, begun: opened_target };
+    loading.store(true, Ordering::Relaxed);
     let Outcome { report, error } = load::load(opened, &recipe.run, &options).await?;
     let shown = show(&report, args, voice);
     // What went wrong with the rows counts more than a report that cannot be written.
@@ -81,9 +82,9 @@ fn exit_code(report: &Report) -> ExitCode {
     }
 }
 
-/// The first signal ends the run soon: chunks in hand are ended or rolled back. The second one ends it at once:
-/// the server rolls back what is open.
-fn stop_on_signals(stop: Arc<AtomicBool>) -> Result<(), Failure> {
+/// The first signal ends the run soon: chunks in hand are ended or rolled back. The second one ends it at once, as the
+/// first one does before there are any: the server rolls back what is open.
+fn stop_on_signals(stop: Arc<AtomicBool>, loading: Arc<AtomicBool>) -> Result<(), Failure> {
     let listen =
         |kind| signal(kind).map_err(|error| Failure::Internal(format!("cannot listen to signals: {error}")));
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
@@ -93,7 +94,11 @@ fn stop_on_signals(stop: Arc<AtomicBool>) -> Result<(), Failure> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            if stop.swap(true, Ordering::Relaxed) {
+            let loads = loading.load(Ordering::Relaxed);
+            if !loads {
+                let _ = writeln!(io::stderr(), "stopped before anything was loaded");
+            }
+            if stop.swap(true, Ordering::Relaxed) || !loads {
                 std::process::exit(ExitCode::Interrupted as i32);
             }
             let _ = writeln!(io::stderr(), "stopping: ending the chunks in hand (once more: stop at once)");

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -80,6 +81,43 @@ impl Etl {
     pub fn stdin_from(mut self, path: &Path) -> Etl {
         self.0.stdin(fs::File::open(path).expect("a file"));
         self
+    }
+
+    /// Runs it on a terminal at which somebody types an answer when asked. What it says on either output is in `stdout`.
+    pub fn on_a_terminal(mut self, asked: &str, typed: &str) -> Ran {
+        let words = std::iter::once(self.0.get_program()).chain(self.0.get_args());
+        let words: Vec<_> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+        // Of util-linux, which is part of every Debian: it gives a command a terminal, and its exit code back.
+        let mut script = Command::new("timeout");
+        script.args(["120", "script", "--quiet", "--return", "--command", &words.join(" "), "/dev/null"]);
+        for (name, value) in self.0.get_envs() {
+            match value {
+                Some(value) => script.env(name, value),
+                None => script.env_remove(name),
+            };
+        }
+        script.current_dir(self.0.get_current_dir().expect("a folder")).stdin(Stdio::piped());
+        self.0 = script;
+        let mut child = self.start();
+        let (mut keyboard, mut screen) = (child.stdin.take(), child.stdout.take().expect("piped"));
+        let (mut said, mut more) = (Vec::new(), [0; 4096]);
+        let mut pending = Some(typed);
+        loop {
+            let length = screen.read(&mut more).expect("a terminal");
+            said.extend_from_slice(&more[..length]);
+            if length == 0 {
+                break;
+            }
+            if String::from_utf8_lossy(&said).contains(asked)
+                && let (Some(typed), Some(keyboard)) = (pending.take(), &mut keyboard)
+            {
+                keyboard.write_all(typed.as_bytes()).expect("a terminal");
+            }
+        }
+        let mut ran = Ran::of(&child.wait_with_output().expect("a child"));
+        ran.stdout = String::from_utf8_lossy(&said).into_owned();
+        assert!(pending.is_none(), "nobody was asked: {ran:?}");
+        ran
     }
 
     /// Runs it to its end.

@@ -38,6 +38,28 @@ async fn a_first_run_asks_and_empties_once() {
 }
 
 #[tokio::test]
+async fn a_person_at_a_terminal_is_asked_and_only_a_yes_goes_on() {
+    const ASKED: &str = "Empty what is named above and load? [y/N] ";
+    let bed = bed("empty_asked", TABLE, CSV).await;
+    recipe(&bed, "append", "", FIRST);
+    for (typed, code) in [("n\n", 2), ("\n", 2), ("yes please\n", 2), ("\u{4}", 2), ("\u{3}", 130)] {
+        let ran = bed.etl([""; 0]).on_a_terminal(ASKED, typed).code(code);
+        let ended = if code == 2 {
+            "not confirmed: nothing was touched"
+        } else {
+            "stopped before anything was loaded"
+        };
+        assert!(ran.stdout.contains(ended), "{ran:?}");
+        assert_eq!(there(&bed).await, 2, "{typed:?}");
+    }
+    bed.etl([""; 0]).on_a_terminal(ASKED, "y\n").code(0);
+    assert_eq!(rows(&bed, "*").await, ["1 a", "2 b"]);
+    let asked = "Forget what the ledger knows, empty what is named above and load everything again? [y/N] ";
+    bed.etl(["--fresh"]).on_a_terminal(asked, "yes\n").code(0);
+    assert_eq!(rows(&bed, "*").await, ["1 a", "2 b"]);
+}
+
+#[tokio::test]
 async fn a_load_that_was_begun_is_never_emptied() {
     let csv = (0..12_000).fold("id,v\n".to_string(), |text, id| text + &format!("{id},x\n"));
     let bed = bed("empty_resume", TABLE, csv).await;

@@ -162,27 +162,6 @@ async fn a_killed_node_comes_back_with_its_data() {
 }
 
 #[tokio::test]
-async fn two_copies_on_three_nodes_outlive_one_of_them() {
-    let cluster = Cluster::start(&["--nodes", "3"]);
-    let copies = "{'class': 'NetworkTopologyStrategy', 'datacenter1': 2}";
-    let keyspace = Keyspace::on(&cluster.access, "fixture_copies", copies).await;
-    keyspace.cql("CREATE TABLE t (id int PRIMARY KEY)").await;
-    keyspace.insert("INSERT INTO t (id) VALUES (?)", (0..2000).map(|id| (id,))).await;
-    assert_eq!(cql_text::rows_of(&keyspace.session, "SELECT peer FROM system.peers").await.len(), 2);
-    tokio::time::sleep(REMEMBERED).await;
-    cluster.kill_node(2);
-    let mut statement = scylla::statement::Statement::new("SELECT id FROM t");
-    statement.set_consistency(scylla::statement::Consistency::One);
-    statement.set_is_idempotent(true);
-    // Until the others see that it is gone they ask it, too.
-    let read = etl_tests::bed::until("a read without the killed node", async || {
-        keyspace.session.query_unpaged(statement.clone(), &[]).await.ok()
-    });
-    assert_eq!(read.await.into_rows_result().expect("rows").rows_num(), 2000);
-    cluster.restart_node(2);
-}
-
-#[tokio::test]
 async fn a_cluster_with_passwords_and_client_certificates_refuses_strangers() {
     let cluster = Cluster::start(&["--auth", "--mtls"]);
     cluster.access.session().await;

@@ -322,7 +322,7 @@ async fn copy(
     let piece = Piece {
         unit: task.unit.clone(),
         from: claimed.position.clone(),
-        end: task.end.clone(),
+        end: claimed.end.clone(),
         read: claimed.counts.read,
         pace: care.pace(),
         condemned: care.condemned(),

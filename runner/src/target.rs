@@ -203,7 +203,7 @@ impl Connected {
         let unlogged = table.persistence == table::Persistence::Unlogged;
         let tables = Tables::ensure(self.link(&backend), self.cluster.schema(), unlogged).await?;
         let key = RunKey { name: name.into(), target: format!("{}.{}", table.schema, table.name) };
-        Ok((backend, Plan { tables, key }))
+        Ok((backend, Plan { tables, key, load: None }))
     }
 
     /// What would be forgotten by starting over: for the question before it is done.
@@ -234,6 +234,7 @@ impl Connected {
                 None => (plan.open(link, &self.owner, &parts, id, fresh).await?, id),
                 Some(how) => plan.open_emptied(link, &self.owner, &parts, id, fresh, how).await?,
             };
+            let plan = plan.of_load(&started);
             all_started.push(started);
             let control = Arc::clone(&control);
             ledgers.push(Arc::new(Ledger::Postgres { control, plan: plan.clone() }));

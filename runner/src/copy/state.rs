@@ -37,12 +37,22 @@ pub struct Standing {
 /// How a run stands when it is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Started {
-    /// The ledger did not know it.
-    New,
+    /// The ledger did not know it; when it was started, as [`Standing::started`].
+    New(String),
     /// It was started before, by us or by another process that may be at work still.
     Continued(Standing),
     /// It was finished, and nothing was added since.
     Finished(Standing),
+}
+
+impl Started {
+    /// When the run was started first: tells it from a run of the same key that was begun after this one was forgotten.
+    pub fn at(&self) -> &str {
+        match self {
+            Started::New(at) => at,
+            Started::Continued(standing) | Started::Finished(standing) => &standing.started,
+        }
+    }
 }
 
 /// A source of a run, as the ledger keeps it.

@@ -95,10 +95,11 @@ impl Bed {
         let control = Session::connect(&server.url("127.0.0.1", database)).await;
         let tables = Tables::ensure(control.link(), "etl", false).await.unwrap();
         let table = TableId::read(control.link(), "public.t", false).await.unwrap();
-        let plan = Plan { tables, key: key() };
+        let plan = Plan { tables, key: key(), load: None };
         let owner = Owner::new();
         let started = plan.open(control.link(), &owner, &parts(), table, false).await.unwrap();
-        assert_eq!(started, Started::New);
+        assert!(matches!(started, Started::New(_)));
+        let plan = plan.of_load(&started);
         assert!(plan.add_source(control.link(), &source()).await.unwrap().1);
         let split = NewSplit { start: at(0), end: None };
         assert!(plan.append_splits(control.link(), "a.csv", &at(0), &[split], &at(0), true).await.unwrap());

@@ -1,11 +1,12 @@
 //! Who may load a split, and who finds out that it lost it.
 
 use etl::copy::drift::Part;
-use etl::copy::error::Error;
+use etl::copy::error::{Class, Error};
 use etl::copy::postgres::claim::{Claim, Owner};
-use etl::copy::state::NewSplit;
+use etl::copy::state::{NewSplit, Started};
+use etl_tests::bed::until;
 
-use crate::bed::{Bed, Session, at, chunk, source};
+use crate::bed::{Bed, Session, at, chunk, parts, source};
 
 #[tokio::test]
 async fn a_chunk_at_another_epoch_or_position_is_a_clash_and_sends_no_row() {
@@ -78,17 +79,91 @@ async fn a_worker_of_a_load_that_was_forgotten_is_not_taken_for_one_of_the_next(
     let control = bed.control.link();
     // Rows may have another shape now.
     let shape = [Part { name: "types".into(), value: "{\"id\": \"text\"}".into() }];
-    bed.plan.open(control, &other, &shape, bed.table, true).await.unwrap();
-    bed.plan.add_source(control, &source()).await.unwrap();
+    let next = bed.plan.of_load(&bed.plan.open(control, &other, &shape, bed.table, true).await.unwrap());
+    next.add_source(control, &source()).await.unwrap();
     let split = NewSplit { start: at(0), end: None };
-    assert!(bed.plan.append_splits(control, "a.csv", &at(0), &[split], &at(0), true).await.unwrap());
-    let Claim::Claimed(current) = bed.try_claim(&second, &other).await.unwrap() else { panic!() };
+    assert!(next.append_splits(control, "a.csv", &at(0), &[split], &at(0), true).await.unwrap());
+    let Claim::Claimed(current) = next.claim(second.link(), &other, &stale.key, 0).await.unwrap() else {
+        panic!()
+    };
 
     let error = bed.load(&first, &stale, chunk(0, 10, false)).await.unwrap_err();
     assert!(matches!(error, Error::Clash { .. }), "{error}");
     assert_eq!(bed.rows().await, (0, 0));
     bed.load(&second, &current, chunk(0, 10, true)).await.unwrap();
     assert_eq!(bed.rows().await, (10, 10));
+}
+
+/// Its tasks are those of the load that was forgotten: another module, and other cuts. Nobody owns a split meanwhile.
+#[tokio::test]
+async fn a_process_of_a_load_that_was_forgotten_gets_nothing_of_the_next_and_adds_nothing_to_it() {
+    let bed = Bed::new("claims_forgotten").await;
+    let (session, control) = (bed.session().await, bed.control.link());
+    let old = &bed.plan;
+    let split = old.splits(control).await.unwrap()[0].key.clone();
+    let next = old.open(control, &Owner::new(), &parts(), bed.table, true).await.unwrap();
+    let next = old.of_load(&next);
+    next.add_source(control, &source()).await.unwrap();
+    let longer = NewSplit { start: at(0), end: Some(at(50)) };
+    assert!(next.append_splits(control, "a.csv", &at(0), &[longer], &at(50), false).await.unwrap());
+
+    let busy = |error: Error| {
+        assert_eq!(error.class(), Class::Busy);
+        assert!(
+            error.to_string().contains("run `run` was forgotten by another process (--fresh)"),
+            "{error}"
+        );
+    };
+    for epoch in 0..2 {
+        busy(old.claim(session.link(), &bed.owner, &split, epoch).await.unwrap_err());
+    }
+    assert!(old.splits(control).await.unwrap().is_empty() && old.sources(control).await.unwrap().is_empty());
+    let cut = [NewSplit { start: at(50), end: None }];
+    assert!(!old.append_splits(control, "a.csv", &at(50), &cut, &at(50), true).await.unwrap());
+    let mut another = source();
+    another.source = "b.csv".into();
+    busy(old.add_source(control, &another).await.unwrap_err());
+    busy(old.finish(control).await.unwrap_err());
+
+    assert_eq!(next.sources(control).await.unwrap().len(), 1);
+    let splits = next.splits(control).await.unwrap();
+    assert_eq!((splits.len(), splits[0].epoch, splits[0].end.clone()), (1, 0, Some(at(50))));
+    assert!(matches!(next.claim(session.link(), &bed.owner, &split, 0).await.unwrap(), Claim::Claimed(_)));
+}
+
+/// Somebody locks what it appends to, so that it is in the middle of its statement.
+#[tokio::test]
+async fn splits_that_are_added_while_their_load_is_forgotten_are_forgotten_too() {
+    let bed = Bed::new("claims_adding").await;
+    let (mut locker, adder, control) = (bed.session().await, bed.session().await, bed.control.link());
+    let mut another = source();
+    another.source = "b.csv".into();
+    bed.plan.add_source(control, &another).await.unwrap();
+    let lock = locker.client.transaction().await.unwrap();
+    lock.execute("SELECT FROM etl.source FOR UPDATE", &[]).await.unwrap();
+    let waiting = async |sessions: i64| {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        until("a session that waits", async || {
+            (lock.query_one(sql, &[]).await.ok()?.get::<_, i64>(0) == sessions).then_some(())
+        })
+        .await;
+    };
+    let split = [NewSplit { start: at(0), end: None }];
+    let (other, parts) = (Owner::new(), parts());
+    let start = at(0);
+    let add = bed.plan.append_splits(adder.link(), "b.csv", &start, &split, &start, true);
+    let forget = async {
+        waiting(1).await;
+        bed.plan.open(control, &other, &parts, bed.table, true).await
+    };
+    let unlock = async {
+        waiting(2).await;
+        lock.batch_execute("COMMIT").await.unwrap();
+    };
+    let (added, forgotten, ()) = tokio::join!(add, forget, unlock);
+    assert!(added.unwrap() && matches!(forgotten.unwrap(), Started::New(_)));
+    assert_eq!(bed.number("SELECT count(*) FROM etl.source").await, 0);
+    assert_eq!(bed.number("SELECT count(*) FROM etl.ledger").await, 0);
 }
 
 #[tokio::test]
@@ -101,7 +176,7 @@ async fn a_claim_says_why_it_failed() {
     bed.load(&session, &claimed, chunk(0, 1, true)).await.unwrap();
     assert_eq!(claim(claimed.epoch).await.unwrap(), Claim::Done);
     bed.control.client.batch_execute("DELETE FROM etl.ledger").await.unwrap();
-    assert!(matches!(claim(claimed.epoch).await.unwrap_err(), Error::Clash { .. }));
+    assert_eq!(claim(claimed.epoch).await.unwrap_err().class(), Class::Busy);
 }
 
 #[tokio::test]

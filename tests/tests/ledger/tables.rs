@@ -99,9 +99,9 @@ async fn an_unlogged_target_is_refused_unless_allowed_and_has_an_unlogged_ledger
     assert!(matches!(&error, Error::Refused(text) if text.contains("UNLOGGED")), "{error}");
     let table = TableId::read(link, "public.t", true).await.unwrap();
     assert!(table.unlogged);
-    let plan = Plan { tables: Tables::ensure(link, "etl", true).await.unwrap(), key: key() };
+    let plan = Plan { tables: Tables::ensure(link, "etl", true).await.unwrap(), key: key(), load: None };
     let owner = etl::copy::postgres::claim::Owner::new();
-    assert_eq!(plan.open(link, &owner, &parts(), table, false).await.unwrap(), Started::New);
+    assert!(matches!(plan.open(link, &owner, &parts(), table, false).await.unwrap(), Started::New(_)));
     let kinds = "SELECT string_agg(relpersistence::text, '') FROM pg_class
         WHERE relnamespace = 'etl'::regnamespace AND relkind = 'r'";
     let kinds: String = session.client.query_one(kinds, &[]).await.unwrap().get(0);
@@ -110,7 +110,7 @@ async fn an_unlogged_target_is_refused_unless_allowed_and_has_an_unlogged_ledger
     // The ledger of the other kind still knows the run.
     session.client.batch_execute("ALTER TABLE public.t SET LOGGED").await.unwrap();
     let table = TableId::read(link, "public.t", false).await.unwrap();
-    let plan = Plan { tables: Tables::ensure(link, "etl", false).await.unwrap(), key: key() };
+    let plan = Plan { tables: Tables::ensure(link, "etl", false).await.unwrap(), key: key(), load: None };
     let error = plan.open(link, &owner, &parts(), table, false).await.unwrap_err();
     assert_eq!(error.class(), Class::Drift);
     assert!(error.to_string().contains("public.t was UNLOGGED, now it is LOGGED"), "{error}");

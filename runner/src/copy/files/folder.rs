@@ -52,7 +52,6 @@ impl Folder {
         let stored = Manifest::read(&path).map_err(|error| Error::io("reading", &path, error))?;
         let mut settings = settings.to_vec();
         settings.push(Part { name: "columns".into(), value: columns.join(", ") });
-        let now = now();
         let (manifest, started) = match stored {
             Some(stored) if !fresh => {
                 refuse_drift(&key, &stored.settings, &settings)?;
@@ -65,7 +64,9 @@ impl Folder {
             }
             stored => {
                 make_room(dir, &path, stored)?;
-                (Manifest::new(&key, &settings, columns, now), Started::New)
+                let manifest = Manifest::new(&key, &settings, columns, now());
+                let started = Started::New(manifest.started.clone());
+                (manifest, started)
             }
         };
         let state = Mutex::new(State { manifest, written: Instant::now() });
@@ -77,8 +78,9 @@ impl Folder {
     /// Standard output: nothing is remembered.
     pub fn stdout(key: RunKey, columns: &[String]) -> (Folder, Started) {
         let manifest = Manifest::new(&key, &[], columns, now());
+        let started = Started::New(manifest.started.clone());
         let state = Mutex::new(State { manifest, written: Instant::now() });
-        (Folder { dir: None, _lock: None, key, state }, Started::New)
+        (Folder { dir: None, _lock: None, key, state }, started)
     }
 
     /// Where the files are; `None` for standard output.

@@ -88,11 +88,12 @@ impl Plan {
             "UPDATE {} AS l SET epoch = l.epoch + 1, owner = $6, owner_pid = $7, owner_backend_start = $8,
                  owner_server = $9, owner_address = $10, touched_at = clock_timestamp()
              WHERE l.name = $1 AND l.target = $2 AND l.source = $3 AND l.start = $4 AND l.epoch = $5 AND NOT l.done
-             AND (l.owner IS NULL OR l.owner = $6 OR NOT {})
+             AND (l.owner IS NULL OR l.owner = $6 OR NOT {}) AND {}
              RETURNING l.position, l.epoch, l.bound,
                  l.read, l.loaded, l.filtered, l.rejected, l.skipped, l.written",
             self.tables.ledger(),
-            LIVE_OWNER.replace("$server", "$9")
+            LIVE_OWNER.replace("$server", "$9"),
+            self.is_this_load()
         );
         failpoint::hit(Point::Claiming);
         let answer = link.rows("claim", &sql, &params).await;
@@ -148,7 +149,7 @@ impl Plan {
         link.rows("touching the ledger", &sql, &params).await.map(|_| ())
     }
 
-    /// Where the split stands now: position and epoch. None if the ledger has forgotten it.
+    /// Where the split stands now: position and epoch. None if the ledger has forgotten it, or holds another load.
     pub(super) async fn standing_of(
         &self,
         link: Link<'_>,
@@ -156,8 +157,10 @@ impl Plan {
     ) -> Result<Option<(String, i64, bool)>, Error> {
         let start = split.start.stored();
         let sql = format!(
-            "SELECT position, epoch, done FROM {} WHERE name = $1 AND target = $2 AND source = $3 AND start = $4",
-            self.tables.ledger()
+            "SELECT position, epoch, done FROM {} WHERE name = $1 AND target = $2 AND source = $3 AND start = $4
+             AND {}",
+            self.tables.ledger(),
+            self.is_this_load()
         );
         let rows = link.rows("reading the ledger again", &sql, &self.split_params(split, &start)).await?;
         let Some(row) = rows.first() else { return Ok(None) };
@@ -176,7 +179,7 @@ impl Plan {
             Some((_, _, true)) => Ok(Claim::Done),
             Some((_, epoch, false)) if epoch == seen => Ok(Claim::Busy),
             Some(_) => Ok(Claim::Moved),
-            None => Err(Error::Clash { split: split.to_string() }),
+            None => Err(self.forgotten()),
         }
     }
 }

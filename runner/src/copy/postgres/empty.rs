@@ -74,9 +74,9 @@ impl Plan {
         statement(link, "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         let begun = self.begin_emptied(link, owner, parts, table, fresh, emptying).await;
         match begun {
-            Ok(Some(table)) => {
+            Ok(Some((started, table))) => {
                 statement(link, "COMMIT").await?;
-                Ok((Started::New, table))
+                Ok((started, table))
             }
             Ok(None) => {
                 statement(link, "ROLLBACK").await?;
@@ -101,11 +101,9 @@ impl Plan {
         table: TableId,
         fresh: bool,
         emptying: Emptying<'_>,
-    ) -> Result<Option<TableId>, Error> {
+    ) -> Result<Option<(Started, TableId)>, Error> {
         self.clear(link, owner, table, fresh).await?;
-        if !self.insert(link, parts, table).await? {
-            return Ok(None);
-        }
+        let Some(started) = self.insert(link, parts, table).await? else { return Ok(None) };
         if !emptying.confirmed {
             return Err(self.forgotten());
         }
@@ -122,7 +120,7 @@ impl Plan {
         let mut params = self.params();
         params.push((&file, Type::INT8));
         link.rows("taking note of the emptied table", &sql, &params).await?;
-        Ok(Some(table))
+        Ok(Some((started, table)))
     }
 }
 

@@ -8,6 +8,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::backend::{Link, utc};
 use super::claim::{LIVE_OWNER, Owner};
+use super::identifier::literal;
 use super::schema::Tables;
 use crate::copy::drift::{Part, differing, hash, no_differences};
 use crate::copy::error::Error;
@@ -33,6 +34,8 @@ pub struct Plan {
     pub tables: Tables,
     /// Whose they are.
     pub key: RunKey,
+    /// The load that they are of: when it was started. None: whichever there is.
+    pub load: Option<String>,
 }
 
 impl TableId {
@@ -69,10 +72,34 @@ impl Plan {
         fresh: bool,
     ) -> Result<Started, Error> {
         self.clear(link, owner, table, fresh).await?;
-        if self.insert(link, parts, table).await? {
-            return Ok(Started::New);
+        match self.insert(link, parts, table).await? {
+            Some(started) => Ok(started),
+            None => self.adopt(link, parts, table).await,
         }
-        self.adopt(link, parts, table).await
+    }
+
+    /// The same for this load alone: once it is forgotten, nothing is claimed, added or finished, whatever has been begun
+    /// in its place.
+    pub fn of_load(&self, started: &Started) -> Plan {
+        Plan { load: Some(started.at().into()), ..self.clone() }
+    }
+
+    fn of_any_load(&self) -> Plan {
+        Plan { load: None, ..self.clone() }
+    }
+
+    /// SQL: the load that this is about is the one that the ledger holds. Behind `$1` and `$2`.
+    pub(super) fn is_this_load(&self) -> String {
+        match &self.load {
+            None => "true".into(),
+            Some(started) => {
+                let (run, at) = (self.tables.run(), utc!("r.started"));
+                format!(
+                    "EXISTS (SELECT FROM {run} r WHERE r.name = $1 AND r.target = $2 AND {at} = {})",
+                    literal(started)
+                )
+            }
+        }
     }
 
     /// What comes before a run is begun or continued.
@@ -90,14 +117,20 @@ impl Plan {
         Ok(())
     }
 
-    /// Begins the run; false where the ledger knows it.
-    pub(super) async fn insert(&self, link: Link<'_>, parts: &[Part], table: TableId) -> Result<bool, Error> {
+    /// Begins the run; none where the ledger knows it.
+    pub(super) async fn insert(
+        &self,
+        link: Link<'_>,
+        parts: &[Part],
+        table: TableId,
+    ) -> Result<Option<Started>, Error> {
         let settings = serde_json::to_string(parts).map_err(|error| Error::Bug(error.to_string()))?;
         let (hash, oid, file) = (hash(parts), i64::from(table.oid), i64::from(table.relfilenode));
         let sql = format!(
             "INSERT INTO {} AS r (name, target, settings, settings_hash, target_oid, target_relfilenode)
-             VALUES ($1, $2, $3::json, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING true AS made",
-            self.tables.run()
+             VALUES ($1, $2, $3::json, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING {} AS started",
+            self.tables.run(),
+            utc!("r.started")
         );
         let mut params = self.params();
         params.extend([(&settings as Param<'_>, Type::TEXT), (&hash, Type::TEXT)]);
@@ -105,7 +138,7 @@ impl Plan {
         failpoint::hit(Point::RunOpening);
         let made = link.rows("opening the run", &sql, &params).await?;
         failpoint::hit(Point::RunOpened);
-        Ok(!made.is_empty())
+        made.first().map(|row| Ok(Started::New(link.get(row, "started")?))).transpose()
     }
 
     /// How a run that the ledger knows stands, or what differs from what it was started with.
@@ -115,7 +148,7 @@ impl Plan {
         parts: &[Part],
         table: TableId,
     ) -> Result<Started, Error> {
-        let (standing, stored) = self.stored(link).await?.ok_or_else(|| self.forgotten())?;
+        let (standing, stored) = self.of_any_load().stored(link).await?.ok_or_else(|| self.forgotten())?;
         self.refuse_drift(&stored, parts, &hash(parts), table)?;
         let open = standing.sources.0 > standing.sources.1 || standing.splits.0 > standing.splits.1;
         if standing.finished.is_some() && !open {
@@ -137,19 +170,14 @@ impl Plan {
             let text = format!("another process loads `{}`{at}: wait for it or stop it", self.key.name);
             return Err(Error::Busy(text));
         }
-        let standing = self.standing(link).await?;
-        let sql = format!(
-            "WITH reject AS (DELETE FROM {} WHERE name = $1 AND target = $2),
-                  split AS (DELETE FROM {} WHERE name = $1 AND target = $2),
-                  source AS (DELETE FROM {} WHERE name = $1 AND target = $2)
-             DELETE FROM {} WHERE name = $1 AND target = $2",
-            self.tables.reject(),
-            self.tables.ledger(),
-            self.tables.source(),
-            self.tables.run()
-        );
+        let standing = self.of_any_load().standing(link).await?;
+        // The run's row first and by itself: who adds something to it meanwhile is waited for, and is seen behind it.
+        let tables = [self.tables.run(), self.tables.reject(), self.tables.ledger(), self.tables.source()];
+        let whose = format!("name = {} AND target = {}", literal(&self.key.name), literal(&self.key.target));
+        let sql = tables.map(|table| format!("DELETE FROM {table} WHERE {whose}")).join("; ");
         failpoint::hit(Point::Forgetting);
-        link.rows("forgetting the run", &sql, &self.params()).await?;
+        // Several statements in one message are one transaction.
+        link.client.batch_execute(&sql).await.map_err(|error| link.failure("forgetting the run", &error))?;
         failpoint::hit(Point::Forgot);
         Ok(standing)
     }
@@ -159,17 +187,17 @@ impl Plan {
     pub async fn finish(&self, link: Link<'_>) -> Result<Standing, Error> {
         let sql = format!(
             "UPDATE {} SET finished = coalesce(finished, clock_timestamp()) WHERE name = $1 AND target = $2
-             AND NOT EXISTS (SELECT FROM {} s WHERE s.name = $1 AND s.target = $2 AND NOT s.tiled)
+             AND {} AND NOT EXISTS (SELECT FROM {} s WHERE s.name = $1 AND s.target = $2 AND NOT s.tiled)
              AND NOT EXISTS (SELECT FROM {} l WHERE l.name = $1 AND l.target = $2 AND NOT l.done)",
             self.tables.run(),
+            self.is_this_load(),
             self.tables.source(),
             self.tables.ledger()
         );
         failpoint::hit(Point::Finishing);
         link.rows("finishing the run", &sql, &self.params()).await?;
         failpoint::hit(Point::Finished);
-        let gone = || Error::Drift(format!("the ledger has forgotten run `{}` while it ran", self.key.name));
-        let standing = self.standing(link).await?.ok_or_else(gone)?;
+        let standing = self.standing(link).await?.ok_or_else(|| self.forgotten())?;
         if !standing.counts.balanced() {
             return Err(Error::Bug(format!("the run's rows do not add up: {:?}", standing.counts)));
         }
@@ -178,7 +206,10 @@ impl Plan {
 
     /// The run was in the ledger, and is not any more.
     pub(super) fn forgotten(&self) -> Error {
-        Error::Busy(format!("run `{}` was forgotten by another process just now", self.key.name))
+        Error::Busy(format!(
+            "run `{}` was forgotten by another process (--fresh): this one ends",
+            self.key.name
+        ))
     }
 
     /// `$1` and `$2` of every statement.
@@ -202,6 +233,7 @@ impl Plan {
 
     async fn stored(&self, link: Link<'_>) -> Result<Option<(Standing, Stored)>, Error> {
         let sql = STORED
+            .replace("{load}", &self.is_this_load())
             .replace("{run}", &self.tables.run())
             .replace("{source}", &self.tables.source())
             .replace("{ledger}", &self.tables.ledger());
@@ -315,5 +347,5 @@ const STORED: &str = concat!(
         coalesce(sum(filtered), 0)::bigint AS filtered, coalesce(sum(rejected), 0)::bigint AS rejected,
         coalesce(sum(skipped), 0)::bigint AS skipped, coalesce(sum(written), 0)::bigint AS written
         FROM {ledger} WHERE name = r.name AND target = r.target) l
-    WHERE r.name = $1 AND r.target = $2"
+    WHERE r.name = $1 AND r.target = $2 AND {load}"
 );

@@ -19,12 +19,14 @@ impl Plan {
     pub async fn add_source(&self, link: Link<'_>, new: &Source) -> Result<(Source, bool), Error> {
         let (bytes, tiled_to) = (signed(new.split_bytes)?, new.tiled_to.stored());
         let sql = format!(
-            "WITH made AS (
+            "WITH {},
+             made AS (
                  INSERT INTO {} (name, target, source, fingerprint, split_bytes, tiled_to, tiled)
-                 VALUES ($1, $2, $3, $4::json, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING 1),
+                 SELECT $1, $2, $3, $4::json, $5, $6, $7 FROM load ON CONFLICT DO NOTHING RETURNING 1),
              opened AS (
                  UPDATE {} SET finished = NULL WHERE name = $1 AND target = $2 AND EXISTS (SELECT FROM made))
              SELECT count(*) > 0 AS made FROM made",
+            self.held_load(),
             self.tables.source(),
             self.tables.run()
         );
@@ -42,17 +44,26 @@ impl Plan {
             return Ok((new.clone(), true));
         }
         let stored = self.sources(link).await?.into_iter().find(|source| source.source == new.source);
-        let gone =
-            || Error::Busy(format!("run `{}` was forgotten by another process just now", self.key.name));
-        Ok((stored.ok_or_else(gone)?, false))
+        Ok((stored.ok_or_else(|| self.forgotten())?, false))
+    }
+
+    /// SQL: a query `load` that has a row if the ledger holds this load, and keeps it from being forgotten for as long as
+    /// the statement takes: what is added is seen by who forgets it.
+    fn held_load(&self) -> String {
+        let run = self.tables.run();
+        format!(
+            "load AS (SELECT 1 FROM {run} WHERE name = $1 AND target = $2 AND {} FOR KEY SHARE)",
+            self.is_this_load()
+        )
     }
 
     /// The run's sources, by name.
     pub async fn sources(&self, link: Link<'_>) -> Result<Vec<Source>, Error> {
         let sql = format!(
             "SELECT source, fingerprint::text AS fingerprint, split_bytes, tiled_to, tiled FROM {}
-             WHERE name = $1 AND target = $2 ORDER BY source",
-            self.tables.source()
+             WHERE name = $1 AND target = $2 AND {} ORDER BY source",
+            self.tables.source(),
+            self.is_this_load()
         );
         let rows = link.rows("reading the sources", &sql, &self.params()).await?;
         let source = |row| {
@@ -106,8 +117,9 @@ impl Plan {
             (&bounds, Type::TEXT_ARRAY),
         ]);
         let sql = format!(
-            "WITH moved AS (
-                 UPDATE {} SET tiled_to = $5, tiled = $6
+            "WITH {},
+             moved AS (
+                 UPDATE {} SET tiled_to = $5, tiled = $6 FROM load
                  WHERE name = $1 AND target = $2 AND source = $3 AND tiled_to = $4 AND NOT tiled RETURNING 1),
              added AS (
                  INSERT INTO {ledger} (name, target, source, start, ord, bound, position)
@@ -116,6 +128,7 @@ impl Plan {
                  FROM unnest($7::text[], $8::text[]) WITH ORDINALITY AS n (start, bound, ord)
                  WHERE EXISTS (SELECT FROM moved) RETURNING 1)
              SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM added) AS added",
+            self.held_load(),
             self.tables.source(),
             ledger = self.tables.ledger()
         );
@@ -136,8 +149,9 @@ impl Plan {
         let sql = format!(
             "SELECT source, start, bound, position, epoch, owner_address, chunks, done,
                  read, loaded, filtered, rejected, skipped, written
-             FROM {} WHERE name = $1 AND target = $2 ORDER BY source, ord",
-            self.tables.ledger()
+             FROM {} WHERE name = $1 AND target = $2 AND {} ORDER BY source, ord",
+            self.tables.ledger(),
+            self.is_this_load()
         );
         let rows = link.rows("reading the splits", &sql, &self.params()).await?;
         let split = |row| {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::copy;
+use crate::copy::error::Class;
 use crate::copy::ledger::{Ledger, NewSplit, Source, Split, SplitKey};
 use crate::feed_adopt::Adopted;
 use crate::job_units::{Cutting, JobUnit};
@@ -56,6 +57,15 @@ impl Feeder<'_> {
     /// Hands out the splits that are left, cuts what is not cut yet, and closes the queue. For a thread of its own.
     pub(crate) fn feed(&self, units: Vec<Adopted>) -> Result<(), Error> {
         let result = units.into_iter().try_for_each(|unit| self.feed_unit(unit));
+        let result = match result {
+            // Who stops the run knows, and what is not cut yet is cut by the next one.
+            Err(Error::Copy(error))
+                if self.stopped() && matches!(error.class(), Class::Connection | Class::Passing) =>
+            {
+                Ok(())
+            }
+            other => other,
+        };
         match &result {
             Ok(()) => self.queue.close(),
             Err(_) => {

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::copy;
+use crate::copy::error::Class;
 use crate::copy::ledger::{Gate, Ledger, Limit, Standing, Started};
 use crate::counters::Live;
 use crate::feed::{self, Feeder};
@@ -107,6 +108,12 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
     } else {
         match finish(&shared, &ledgers).await {
             Ok(standings) => (standings, Ok(())),
+            // Whoever continues hears how it stands.
+            Err(Error::Copy(error))
+                if shared.stopped() && matches!(error.class(), Class::Connection | Class::Passing) =>
+            {
+                (Vec::new(), Ok(()))
+            }
             Err(error) => (Vec::new(), Err(error)),
         }
     };
@@ -151,6 +158,7 @@ async fn load_files(
         let (shared, ledgers, handle) = (Arc::clone(shared), ledgers.to_vec(), Handle::current());
         let feed = move || {
             let (queue, stop) = (&shared.queue, &*shared.stop);
+            let _ends = EndsWithMe(&shared);
             Feeder { ledgers: &ledgers, queue, stop, handle: &handle, streams }.feed(files)
         };
         thread::Builder::new().name("etl-tiling".into()).spawn(feed)
@@ -182,6 +190,18 @@ async fn load_files(
     match fed {
         Ok(Ok(fed)) => fed.map_err(Error::from).and(result),
         _ => result.and(Err(Error::Internal("the tiling thread ended unexpectedly".into()))),
+    }
+}
+
+/// Ends the run when the thread that holds it panics: streams must not wait for splits that nobody cuts.
+struct EndsWithMe<'a>(&'a Shared);
+
+impl Drop for EndsWithMe<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stop.store(true, Ordering::Relaxed);
+            self.0.queue.clear();
+        }
     }
 }
 
@@ -261,7 +281,7 @@ async fn finish(shared: &Shared, ledgers: &[Arc<Ledger>]) -> Result<Vec<Standing
 }
 
 fn ending(shared: &Shared, result: &Result<(), Error>, standings: &[Standing], before: bool) -> Ending {
-    let all_done = standings.iter().all(|standing| standing.finished.is_some());
+    let all_done = !standings.is_empty() && standings.iter().all(|standing| standing.finished.is_some());
     match result {
         Err(_) => Ending::Failed,
         Ok(()) if before => Ending::AlreadyDone,

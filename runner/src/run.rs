@@ -54,7 +54,7 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
                 tell_made(&jobs, &destinations);
             }
             let tables = prepared.make_tables(&connected, &mut jobs, destinations).await?;
-            connected.begin(&recipe.name, &jobs, &tables, &emptyings, args.fresh).await?
+            connected.begin(&recipe.name, &jobs, &tables, &emptyings, args.fresh, Arc::clone(&stop)).await?
         }
         (None, Target::Files(settings)) => target::files(&settings.dir, &recipe.name, &jobs, args.fresh)?,
         (None, Target::Postgres(_)) => return Err(Failure::Internal("no database".into())),

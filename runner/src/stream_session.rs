@@ -15,6 +15,7 @@ use crate::copy::postgres::backend::{Backend, Link};
 use crate::copy::postgres::claim::Claim;
 use crate::copy::postgres::connect::PROBES;
 use crate::copy::postgres::ledger::Statements;
+use crate::copy::postgres::placement::Fault;
 use crate::copy::postgres::pulse::Pulse;
 use crate::copy::postgres::session::{Connection, stream_name};
 use crate::copy::postgres::stream::{Failed, Stream as Sender};
@@ -64,7 +65,7 @@ impl Session {
                         }
                         // Somebody locks the table, for example.
                         Class::Passing => match patience.wait_of(database.cluster.retries()) {
-                            Some(wait) => tokio::time::sleep(wait).await,
+                            Some(wait) => rest(shared, wait).await,
                             None => return Err(error),
                         },
                         _ => return Err(error),
@@ -107,7 +108,7 @@ impl Session {
     pub(crate) fn should_move(&self) -> bool {
         database(&self.shared).is_ok_and(|database| {
             let placement = database.placement();
-            placement.is_aside(self.node) || placement.is_crowded(self.node)
+            placement.is_dead(self.node) || placement.is_crowded(self.node)
         })
     }
 
@@ -180,10 +181,9 @@ impl Session {
         on_commit: OnCommit<'_>,
     ) -> Result<Loaded, Failed> {
         let pulse = Pulse::default();
-        let control = database(&self.shared)?.control.current();
         let sender = Sender {
             link: self.link(),
-            control: control.link(),
+            control: &database(&self.shared)?.control,
             statements: &self.statements,
             gate: &self.shared.gate,
             live: &self.shared.live,
@@ -203,6 +203,14 @@ impl Session {
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         watched(&self.shared, self.node, action, request).await
+    }
+}
+
+/// Waits, unless the run is stopped or nothing is left to load.
+async fn rest(shared: &Shared, wait: Duration) {
+    let end = Instant::now() + wait;
+    while !shared.stopped() && !shared.queue.is_finished() && Instant::now() < end {
+        tokio::time::sleep(LOOK_AGAIN.min(end.saturating_duration_since(Instant::now()))).await;
     }
 }
 
@@ -233,23 +241,20 @@ async fn watch(shared: &Shared, number: usize, (action, pulse): (&'static str, &
         if pulse.waiting_for() < patience {
             continue;
         }
-        // Another stream may have found out already.
-        if !database.placement().is_aside(number) {
-            let Err(error) = database.cluster.probe(node, PROBES).await else {
-                // It is alive, and what we asked it for takes its time.
-                pulse.answered();
-                continue;
-            };
-            if pulse.waiting_for() < patience {
-                continue;
+        match database.cluster.probe(node, PROBES).await {
+            // It is alive, and what we asked it for takes its time.
+            Ok(()) => pulse.answered(),
+            Err(error) if error.is_full() => pulse.answered(),
+            Err(_) if pulse.waiting_for() < patience => {}
+            Err(error) => {
+                set_aside(database, number, &error);
+                return Error::Lost {
+                    address: node.address(),
+                    action,
+                    reason: format!("no sign of life for {} s", pulse.waiting_for().as_secs()),
+                };
             }
-            set_aside(database, number, &error);
         }
-        return Error::Lost {
-            address: node.address(),
-            action,
-            reason: format!("no sign of life for {} s", pulse.waiting_for().as_secs()),
-        };
     }
 }
 
@@ -271,8 +276,16 @@ fn database(shared: &Shared) -> Result<&Database, Error> {
 
 /// Lets streams go elsewhere until a probe succeeds.
 pub(crate) fn set_aside(database: &Database, node: usize, error: &Error) {
-    if database.placement().set_aside(node, Instant::now()) {
-        tracing::warn!(node = database.node(node).name(), %error, "node set aside, it is probed from now on");
+    let fault = if error.is_full() { Fault::Full } else { Fault::Dead };
+    if !database.placement().set_aside(node, fault, Instant::now()) {
+        return;
+    }
+    let node = database.node(node);
+    match fault {
+        Fault::Dead => tracing::warn!(node = node.name(), %error, "node set aside, it is probed from now on"),
+        Fault::Full => {
+            tracing::info!(node = node.name(), %error, "fewer streams than asked for on this node")
+        }
     }
 }
 

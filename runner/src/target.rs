@@ -3,6 +3,7 @@
 //! Must not know: how rows are sent.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::copy::error::Error;
@@ -220,9 +221,10 @@ impl Connected {
         tables: &[Table],
         emptyings: &[Emptying],
         fresh: bool,
+        stop: Arc<AtomicBool>,
     ) -> Result<Begun, Error> {
         let (mut loadings, mut ledgers, mut all_started) = (Vec::new(), Vec::new(), Vec::new());
-        let control = Arc::new(Control::new(&self.cluster, self.nodes.clone())?);
+        let control = Arc::new(Control::new(&self.cluster, self.nodes.clone(), stop)?);
         for ((job, table), emptying) in jobs.iter().zip(tables).zip(emptyings) {
             let (backend, plan) = self.plan(name, table).await?;
             let link = self.link(&backend);

@@ -222,3 +222,30 @@ async fn a_run_that_is_cut_off_from_every_node_stops_too() {
     nodes.bed.start().finish().await.code(8);
     nodes.is_exact().await;
 }
+
+/// The first node has the connection that the ledger is asked through, also about each row that is refused.
+#[tokio::test]
+async fn a_node_that_hangs_for_good_keeps_neither_refused_rows_nor_the_end_waiting() {
+    let mut nodes = Nodes::new("nodes_no_return", TIMES).await;
+    let etl = nodes.start().await;
+    nodes.strike(0, Fault::Paused).await;
+    nodes.finish(etl).await.code(8);
+    nodes.is_exact().await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_cut_off_from_every_node_still_stops_when_it_is_told_to() {
+    let mut nodes = Nodes::new("nodes_stopped", TIMES).await;
+    let etl = nodes.start().await;
+    for node in 0..3 {
+        nodes.strike(node, Fault::CutOff).await;
+    }
+    etl.signal(libc::SIGINT);
+    nodes.finish(etl).await.code(130).says(&["stopped; the same command continues"]);
+    for node in 0..3 {
+        nodes.heal(node).await;
+    }
+    nodes.bed.quiet().await;
+    nodes.bed.start().finish().await.code(8);
+    nodes.is_exact().await;
+}

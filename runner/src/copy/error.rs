@@ -123,6 +123,11 @@ impl Error {
         Error::Io { action, path: path.into(), source }
     }
 
+    /// Whether a server that is alive has no connection left.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Error::Connect { state: Some(state), .. } if state == "53300")
+    }
+
     /// What the error means for the run.
     pub fn class(&self) -> Class {
         match self {

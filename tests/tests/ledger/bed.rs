@@ -10,8 +10,12 @@ use etl::copy::drift::Part;
 use etl::copy::error::Error;
 use etl::copy::gate::{Gate, Limit};
 use etl::copy::message::{ChunkEnd, LineMap, Message};
+use etl::copy::postgres::Settings;
 use etl::copy::postgres::backend::{Backend, Link};
 use etl::copy::postgres::claim::{Claim, Owner};
+use etl::copy::postgres::connect::Cluster;
+use etl::copy::postgres::control::Control;
+use etl::copy::postgres::environment::Environment;
 use etl::copy::postgres::ledger::Statements;
 use etl::copy::postgres::plan::{Plan, TableId};
 use etl::copy::postgres::schema::Tables;
@@ -51,8 +55,10 @@ impl Session {
 pub(crate) struct Bed {
     pub server: Server,
     pub database: String,
-    /// For looking at the tables, and for reading the ledger again.
+    /// For looking at the tables.
     pub control: Session,
+    /// For reading the ledger again.
+    pub asks: Control,
     pub plan: Plan,
     pub table: TableId,
     pub owner: Owner,
@@ -104,7 +110,11 @@ impl Bed {
         let split = NewSplit { start: at(0), end: None };
         assert!(plan.append_splits(control.link(), "a.csv", &at(0), &[split], &at(0), true).await.unwrap());
         let gate = Gate::new(Limit::Rows(1_000_000));
-        Bed { server, database: database.into(), control, plan, table, owner, gate }
+        let settings = Settings::of_url(&server.url("127.0.0.1", database));
+        let environment = Environment::from_iter([("USER", "nobody")]);
+        let cluster = Arc::new(Cluster::connect(&settings, &environment, "test").await.unwrap());
+        let asks = Control::new(&cluster, Vec::new(), Arc::default()).unwrap();
+        Bed { server, database: database.into(), control, asks, plan, table, owner, gate }
     }
 
     pub(crate) async fn session(&self) -> Session {
@@ -135,7 +145,7 @@ impl Bed {
         let statements = Statements::prepare(session.link(), &self.plan, self.table, &write).await.unwrap();
         let stream = Stream {
             link: session.link(),
-            control: self.control.link(),
+            control: &self.asks,
             statements: &statements,
             gate: &self.gate,
             live: &etl::counters::Live::new(std::time::Instant::now(), vec!["a:1".into()]),

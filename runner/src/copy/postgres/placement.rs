@@ -25,8 +25,18 @@ struct Load {
     came_back: bool,
 }
 
+/// Why no further stream goes to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It does not answer, or takes no writes: the streams that it has are to leave it.
+    Dead,
+    /// It is alive and has no connection to spare: the streams that it has stay.
+    Full,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Aside {
+    fault: Fault,
     /// Probes that failed.
     failed: u32,
     /// When to probe; `None` while a probe is under way.
@@ -69,18 +79,19 @@ impl Placement {
     }
 
     /// Lets no further stream go to the node; those that it has stay counted until released. True if that is news.
-    pub fn set_aside(&mut self, node: usize, now: Instant) -> bool {
+    pub fn set_aside(&mut self, node: usize, fault: Fault, now: Instant) -> bool {
         let Some(load) = self.nodes.get_mut(node) else { return false };
         let failed = load.aside.map_or(0, |aside| aside.failed + 1);
         let pause = FIRST_PROBE.saturating_mul(1 << failed.min(16)).min(LONGEST_PAUSE);
-        let is_news = load.aside.is_none();
-        load.aside = Some(Aside { failed, probe_at: Some(now + pause) });
+        let is_news = load.aside.is_none_or(|aside| aside.fault != fault);
+        load.aside = Some(Aside { fault, failed, probe_at: Some(now + pause) });
         is_news
     }
 
-    /// Whether the node is set aside.
-    pub fn is_aside(&self, node: usize) -> bool {
-        self.nodes.get(node).is_some_and(|load| load.aside.is_some())
+    /// Whether the streams of a node are to leave it.
+    pub fn is_dead(&self, node: usize) -> bool {
+        let aside = self.nodes.get(node).and_then(|load| load.aside);
+        aside.is_some_and(|aside| aside.fault == Fault::Dead)
     }
 
     /// The nodes that are to be probed now. Each has to be restored or set aside again afterwards.
@@ -99,7 +110,7 @@ impl Placement {
     /// Lets streams go to the node again.
     pub fn restore(&mut self, node: usize) {
         if let Some(load) = self.nodes.get_mut(node) {
-            load.came_back = load.aside.take().is_some();
+            load.came_back = load.aside.take().is_some_and(|aside| aside.fault == Fault::Dead);
         }
         self.all_gone_since = None;
     }
@@ -147,12 +158,12 @@ mod tests {
         placement.release(1);
         assert_eq!(placement.choose(), Some(1));
         let now = Instant::now();
-        assert!(placement.set_aside(0, now) && !placement.set_aside(0, now));
+        assert!(placement.set_aside(0, Fault::Dead, now) && !placement.set_aside(0, Fault::Dead, now));
         placement.release(0);
         assert_eq!(placement.choose(), Some(1));
         placement.restore(0);
         assert_eq!(placement.choose(), Some(0));
-        (0..3).for_each(|node| assert!(placement.set_aside(node, now)));
+        (0..3).for_each(|node| assert!(placement.set_aside(node, Fault::Dead, now)));
         assert_eq!(placement.choose(), None);
         assert_eq!(Placement::new(0).choose(), None);
     }
@@ -161,7 +172,7 @@ mod tests {
     fn a_node_set_aside_is_probed_with_growing_pauses_and_one_probe_at_a_time() {
         let mut placement = Placement::new(2);
         let mut now = Instant::now();
-        placement.set_aside(1, now);
+        placement.set_aside(1, Fault::Dead, now);
         let mut pauses = Vec::new();
         for _ in 0..9 {
             let before = now;
@@ -170,17 +181,17 @@ mod tests {
             }
             assert!(placement.due(now + LONGEST_PAUSE).is_empty(), "a probe is under way");
             pauses.push((now - before).as_millis());
-            placement.set_aside(1, now);
+            placement.set_aside(1, Fault::Dead, now);
         }
         assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
         placement.restore(1);
-        assert!(placement.due(now + LONGEST_PAUSE).is_empty() && !placement.is_aside(1));
+        assert!(placement.due(now + LONGEST_PAUSE).is_empty() && !placement.is_dead(1));
     }
 
     #[test]
     fn streams_move_to_a_node_that_is_back_until_all_have_as_many() {
         let mut placement = Placement::new(3);
-        placement.set_aside(2, Instant::now());
+        placement.set_aside(2, Fault::Dead, Instant::now());
         (0..32).for_each(|_| assert!(placement.choose().is_some()));
         assert_eq!(placed(&placement), [16, 16, 0]);
         placement.restore(2);
@@ -192,6 +203,21 @@ mod tests {
         // Streams that end are no reason to move.
         (0..8).for_each(|_| placement.release(2));
         assert!(!(0..3).any(|node| placement.is_crowded(node)));
+    }
+
+    #[test]
+    fn a_full_node_keeps_its_streams_and_gets_no_other_until_it_has_room() {
+        let (mut placement, now) = (Placement::new(2), Instant::now());
+        (0..4).for_each(|_| assert!(placement.choose().is_some()));
+        assert!(placement.set_aside(0, Fault::Full, now) && !placement.set_aside(0, Fault::Full, now));
+        assert_eq!((placement.choose(), placement.is_dead(0)), (Some(1), false));
+        assert_eq!(placement.all_gone_for(now), Duration::ZERO);
+        placement.restore(0);
+        assert_eq!(placement.choose(), Some(0));
+        // Nobody has to go there because of that.
+        assert!(!placement.is_crowded(1));
+        assert!(placement.set_aside(0, Fault::Full, now) && placement.set_aside(0, Fault::Dead, now));
+        assert!(placement.is_dead(0));
     }
 
     #[test]
@@ -211,8 +237,8 @@ mod tests {
         let mut placement = Placement::new(2);
         let (start, second) = (Instant::now(), Duration::from_secs(1));
         assert_eq!(placement.choose(), Some(0));
-        placement.set_aside(0, start);
-        placement.set_aside(1, start);
+        placement.set_aside(0, Fault::Dead, start);
+        placement.set_aside(1, Fault::Dead, start);
         assert_eq!(placement.all_gone_for(start + second), Duration::ZERO);
         placement.release(0);
         assert_eq!(placement.all_gone_for(start + 2 * second), Duration::ZERO);
@@ -239,10 +265,10 @@ mod tests {
                 let before = placed(&placement);
                 match what {
                     0 if before[node] > 0 => placement.release(node),
-                    1 if node > 0 => drop(placement.set_aside(node, Instant::now())),
+                    1 if node > 0 => drop(placement.set_aside(node, Fault::Dead, Instant::now())),
                     2 => placement.restore(node),
                     _ => {
-                        let aside: Vec<bool> = (0..4).map(|node| placement.is_aside(node)).collect();
+                        let aside: Vec<bool> = (0..4).map(|node| placement.nodes[node].aside.is_some()).collect();
                         let chosen = placement.choose().unwrap();
                         prop_assert!(!aside[chosen]);
                         let least = (0..4).filter(|n| !aside[*n]).map(|n| before[n]).min().unwrap();

@@ -7,6 +7,7 @@ use super::failure::ends_unknown;
 use super::stream::Stream;
 use crate::copy::error::{Error, RefusedRow, ServerError};
 use crate::copy::message::LineMap;
+use crate::patience::Patience;
 
 impl Stream<'_> {
     /// What a chunk's failure means. `lines` are the chunk's, unless it was only being opened.
@@ -56,8 +57,15 @@ impl Stream<'_> {
 
     /// Whether somebody else moved the ledger row from where this worker left it.
     async fn moved(&self, place: &Place) -> Result<bool, Error> {
-        let standing = self.statements.plan.standing_of(self.control, &place.split).await?;
-        Ok(standing != Some((place.from.stored(), place.epoch, false)))
+        let mut patience = Patience::default();
+        loop {
+            let held = self.control.current();
+            let ask = self.statements.plan.standing_of(held.link(), &place.split);
+            match self.control.once(&held, ask).await {
+                Ok(standing) => return Ok(standing != Some((place.from.stored(), place.epoch, false))),
+                Err(error) => self.control.get_ready(&held, error, &mut patience).await?,
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::backend::Link;
 use super::chunk::{self, End, Place, Queued, Refusal, Sink, Step, queued};
+use super::control::Control;
 use super::identifier::literal;
 use super::ledger::Statements;
 use super::pulse::Pulse;
@@ -29,8 +30,8 @@ const ROLLBACK_LIMIT: Duration = Duration::from_secs(5);
 pub struct Stream<'a> {
     /// The stream's own connection.
     pub link: Link<'a>,
-    /// Another connection, which may be shared: reads the ledger again when a chunk was refused.
-    pub control: Link<'a>,
+    /// Reads the ledger again when a chunk was refused.
+    pub control: &'a Control,
     /// Prepared on `link`.
     pub statements: &'a Statements,
     /// The run's limit of rejects.

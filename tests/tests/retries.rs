@@ -131,16 +131,29 @@ async fn a_node_that_takes_no_writes_is_set_aside_and_the_others_load_everything
     is_whole(&bed).await;
 }
 
+/// Slower than a node may be without a sign of life, and there is no connection left to ask it for one.
 #[tokio::test]
-async fn fewer_connections_than_streams_are_enough() {
+async fn fewer_connections_than_streams_are_enough_and_the_node_is_not_taken_for_a_dead_one() {
     let bed = failing("retry_connections", "01000", 0, "true").await;
-    bed.sql("ALTER DATABASE retry_connections CONNECTION LIMIT 5; CREATE ROLE etl_few LOGIN; \
-             GRANT ALL ON SCHEMA public TO etl_few; GRANT ALL ON ALL TABLES IN SCHEMA public TO etl_few; \
-             GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO etl_few; GRANT CREATE ON DATABASE retry_connections TO etl_few")
-        .await;
+    bed.sql(
+        "DROP ROLE IF EXISTS etl_few; CREATE ROLE etl_few LOGIN; \
+         ALTER DATABASE retry_connections CONNECTION LIMIT 4; \
+         GRANT ALL ON SCHEMA public TO etl_few; GRANT ALL ON ALL TABLES IN SCHEMA public TO etl_few; \
+         GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO etl_few; \
+         GRANT CREATE ON DATABASE retry_connections TO etl_few; \
+         CREATE OR REPLACE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$",
+    )
+    .await;
+    // Enough bytes for a split for each stream.
+    let row = |text: String, id| text + &format!("{id:020}\n");
+    bed.folder.write("data.csv", (0..ROWS).fold("id\n".to_string(), row));
     let url = bed.url().replace("etl@", "etl_few@");
-    bed.recipe_to(&url, "[run]\nchunk_rows = 50\nstreams = 12\nsplit_bytes = \"1 KiB\"\n[[tables]]\nfrom = \"data.csv\"\ninto = \"public.t\"\n");
-    bed.run().code(0);
+    let run = "[run]\nchunk_rows = 100\nstreams = 12\nsplit_bytes = \"1 KiB\"";
+    let table = "[[tables]]\nfrom = \"data.csv\"\ninto = \"public.t\"";
+    bed.recipe_to(&url, &format!("stall_timeout = \"1 s\"\n{run}\n{table}\n"));
+    let ran = bed.etl(["-v"]).run().code(0).never_says("set aside").never_says("no sign of life");
+    ran.says(&["fewer streams than asked for on this node"]);
     is_whole(&bed).await;
     bed.sql("ALTER DATABASE retry_connections CONNECTION LIMIT -1; DROP OWNED BY etl_few; DROP ROLE etl_few")
         .await;

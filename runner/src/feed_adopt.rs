@@ -69,9 +69,8 @@ pub(crate) async fn adopt(
     let splits = ledger.splits().await?;
     // Rejects of a file count on when it is done and gone.
     splits.iter().for_each(|split| gate.holds(ledger.target(), &split.key, &split.counts));
-    let of = |key: &str| splits.iter().filter(|split| split.key.source == key).cloned().collect::<Vec<_>>();
     for source in &stored {
-        let unfinished = !source.tiled || of(&source.source).iter().any(|split| !split.done);
+        let unfinished = !source.tiled || of(&splits, &source.source).iter().any(|split| !split.done);
         if unfinished && !job.units.iter().any(|unit| unit.unit.key() == source.source) {
             return Err(vanished(job, source));
         }
@@ -80,15 +79,17 @@ pub(crate) async fn adopt(
     for unit in &job.units {
         let now = Now::of(unit, job)?;
         let known = stored.iter().find(|source| source.source == unit.unit.key()).cloned();
-        let source = match known {
-            Some(source) => source,
+        let (source, splits) = match known {
+            Some(source) => (source, of(&splits, unit.unit.key())),
             None => {
                 let wanted = wanted_split_bytes.unwrap_or_else(|| now.split_bytes(streams));
-                add(ledger, unit, &now, wanted).await?
+                let (source, ours) = add(ledger, unit, &now, wanted).await?;
+                // Another process was faster, and may have cut it since.
+                let splits = if ours { Vec::new() } else { of(&ledger.splits().await?, unit.unit.key()) };
+                (source, splits)
             }
         };
         compare(ledger, &source, &now).await?;
-        let splits = of(&source.source);
         adopted.push(Adopted { table, unit: unit.clone(), size: now.size(), splits, source });
     }
     Ok(adopted)
@@ -144,7 +145,13 @@ impl Now {
     }
 }
 
-async fn add(ledger: &Ledger, unit: &JobUnit, now: &Now, split_bytes: u64) -> Result<Source, Error> {
+/// The splits of one source.
+fn of(splits: &[Split], source: &str) -> Vec<Split> {
+    splits.iter().filter(|split| split.key.source == source).cloned().collect()
+}
+
+/// Answers also whether it is ours.
+async fn add(ledger: &Ledger, unit: &JobUnit, now: &Now, split_bytes: u64) -> Result<(Source, bool), Error> {
     let source = Source {
         source: unit.unit.key().into(),
         fingerprint: now.json(),
@@ -152,7 +159,7 @@ async fn add(ledger: &Ledger, unit: &JobUnit, now: &Now, split_bytes: u64) -> Re
         tiled_to: unit.body.clone(),
         tiled: false,
     };
-    Ok(ledger.add_source(&source).await?.0)
+    Ok(ledger.add_source(&source).await?)
 }
 
 fn vanished(job: &Job, source: &Source) -> Error {

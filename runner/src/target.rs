@@ -223,16 +223,23 @@ impl Connected {
         fresh: bool,
         stop: Arc<AtomicBool>,
     ) -> Result<Begun, Error> {
-        let (mut loadings, mut ledgers, mut all_started) = (Vec::new(), Vec::new(), Vec::new());
         let control = Arc::new(Control::new(&self.cluster, self.nodes.clone(), stop)?);
-        for ((job, table), emptying) in jobs.iter().zip(tables).zip(emptyings) {
+        let mut found = Vec::new();
+        // Nothing is begun, forgotten or emptied before all tables may be.
+        for (job, table) in jobs.iter().zip(tables) {
             let (backend, plan) = self.plan(name, table).await?;
             let link = self.link(&backend);
             let id = TableId::read(link, &table.qualified(), job.allow_unlogged).await?;
+            let parts: Vec<Part> = parts(job).into_iter().chain(columns(job, table)).collect();
             // Standard input is another source each time: what it was before is no part of this run.
             let fresh = fresh || job.reads_stdin();
-            let parts = parts(job);
-            let (started, id) = match emptying.of(&empty::truncate(table)) {
+            plan.refuse(link, &self.owner, &parts, id, fresh).await?;
+            found.push((plan, backend, id, parts, fresh));
+        }
+        let (mut loadings, mut ledgers, mut all_started) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (plan, backend, id, parts, fresh)) in found.into_iter().enumerate() {
+            let (job, table, link) = (&jobs[index], &tables[index], self.link(&backend));
+            let (started, id) = match emptyings[index].of(&empty::truncate(table)) {
                 None => (plan.open(link, &self.owner, &parts, id, fresh).await?, id),
                 Some(how) => plan.open_emptied(link, &self.owner, &parts, id, fresh, how).await?,
             };
@@ -323,6 +330,13 @@ fn told<T>(result: Result<T, Error>, key: &str, problems: &mut Vec<Problem>) -> 
         }
         Err(error) => Err(error),
     }
+}
+
+/// The columns that rows fill, each with its type: what the server makes of a value depends on it.
+fn columns(job: &Job, table: &Table) -> Vec<Part> {
+    let columns = job.columns();
+    let found = columns.iter().filter_map(|name| table.column(name));
+    found.map(|column| Part { name: format!("column `{}`", column.name), value: column.shape() }).collect()
 }
 
 fn parts(job: &Job) -> Vec<Part> {

@@ -209,3 +209,21 @@ async fn a_table_that_the_run_makes_needs_no_question() {
     assert_eq!(rows(&bed, "*").await, ["1 a", "2 b"]);
     bed.run().code(0).says(&["was done before"]);
 }
+
+/// The second table is no longer what its load began with.
+#[tokio::test]
+async fn no_table_is_emptied_where_another_of_the_recipe_is_refused() {
+    let bed = bed("empty_others", TABLE, CSV).await;
+    bed.sql("CREATE TABLE public.other (id int, v text)").await;
+    let table = |into: &str, more: &str| {
+        format!("[[tables]]\nfrom = \"data.csv\"\ninto = \"public.{into}\"\n{more}\n")
+    };
+    bed.recipe(&table("other", ""));
+    bed.run().code(0);
+    bed.sql("TRUNCATE public.other").await;
+    bed.recipe(&(table("t", FIRST) + &table("other", "")));
+    bed.etl(["--yes"]).run().code(9).says(&["public.other was truncated"]);
+    assert_eq!((there(&bed).await, bed.number("SELECT count(*) FROM etl.run").await), (2, 1));
+    bed.etl(["--fresh", "--yes"]).run().code(0);
+    assert_eq!(rows(&bed, "*").await, ["1 a", "2 b"]);
+}

@@ -125,7 +125,7 @@ impl Plan {
 }
 
 /// The table with the file that it has now.
-async fn with_its_file(link: Link<'_>, table: TableId) -> Result<TableId, Error> {
+pub(super) async fn with_its_file(link: Link<'_>, table: TableId) -> Result<TableId, Error> {
     let sql = "SELECT relfilenode FROM pg_class WHERE oid = $1";
     let rows = link.rows("looking for the target table's file", sql, &[(&table.oid, Type::OID)]).await?;
     let gone = || Error::Refused("the target table was dropped just now".into());

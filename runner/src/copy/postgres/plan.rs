@@ -8,6 +8,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::backend::{Link, utc};
 use super::claim::{LIVE_OWNER, Owner};
+use super::empty::with_its_file;
 use super::identifier::literal;
 use super::schema::Tables;
 use crate::copy::drift::{Part, differing, hash, no_differences};
@@ -61,6 +62,25 @@ impl TableId {
 }
 
 impl Plan {
+    /// Refuses what [`Plan::open`] would refuse, and changes nothing.
+    pub async fn refuse(
+        &self,
+        link: Link<'_>,
+        owner: &Owner,
+        parts: &[Part],
+        table: TableId,
+        fresh: bool,
+    ) -> Result<(), Error> {
+        self.refuse_other_kind(link, table).await?;
+        if fresh {
+            return self.refuse_live_owner(link, owner).await;
+        }
+        let Some((_, stored)) = self.of_any_load().stored(link).await? else { return Ok(()) };
+        // Who began the run may have emptied the table since its file was looked at.
+        let table = with_its_file(link, table).await?;
+        self.refuse_drift(&stored, parts, &hash(parts), table)
+    }
+
     /// Opens the run, or says what differs from what it was started with. `parts` is everything that shapes rows.
     /// `fresh` forgets what the ledger knows of it first; the rows in the target stay.
     pub async fn open(
@@ -165,11 +185,7 @@ impl Plan {
     /// Forgets the run; its rows stay in the target. Refused while another process loads it. Answers with what was
     /// forgotten.
     pub async fn forget(&self, link: Link<'_>, owner: &Owner) -> Result<Option<Standing>, Error> {
-        if let Some(address) = self.live_owner(link, owner).await? {
-            let at = address.map(|address| format!(" (through {address})")).unwrap_or_default();
-            let text = format!("another process loads `{}`{at}: wait for it or stop it", self.key.name);
-            return Err(Error::Busy(text));
-        }
+        self.refuse_live_owner(link, owner).await?;
         let standing = self.of_any_load().standing(link).await?;
         // The run's row first and by itself: who adds something to it meanwhile is waited for, and is seen behind it.
         let tables = [self.tables.run(), self.tables.reject(), self.tables.ledger(), self.tables.source()];
@@ -217,8 +233,8 @@ impl Plan {
         vec![(&self.key.name, Type::TEXT), (&self.key.target, Type::TEXT)]
     }
 
-    /// The address of another process's live stream, where there is one.
-    async fn live_owner(&self, link: Link<'_>, owner: &Owner) -> Result<Option<Option<String>>, Error> {
+    /// Refuses to go on while another process's stream lives.
+    async fn refuse_live_owner(&self, link: Link<'_>, owner: &Owner) -> Result<(), Error> {
         let sql = format!(
             "SELECT l.owner_address FROM {} l WHERE l.name = $1 AND l.target = $2 AND NOT l.done
              AND l.owner <> $3 AND {} LIMIT 1",
@@ -228,7 +244,11 @@ impl Plan {
         let mut params = self.params();
         params.extend([(&owner.id as Param<'_>, Type::TEXT), (&link.backend.server, Type::TEXT)]);
         let rows = link.rows("looking for other processes", &sql, &params).await?;
-        rows.first().map(|row| link.get(row, "owner_address")).transpose()
+        let Some(row) = rows.first() else { return Ok(()) };
+        let address: Option<String> = link.get(row, "owner_address")?;
+        let at = address.map(|address| format!(" (through {address})")).unwrap_or_default();
+        let text = format!("another process loads `{}`{at}: wait for it or stop it", self.key.name);
+        Err(Error::Busy(text))
     }
 
     async fn stored(&self, link: Link<'_>) -> Result<Option<(Standing, Stored)>, Error> {

@@ -97,6 +97,17 @@ impl Table {
     }
 }
 
+impl Column {
+    /// Its type with its modifiers, the same whatever the session's search path is: `numeric(10,2)`, `text[]`.
+    pub fn shape(&self) -> String {
+        let modifiers = self.type_text.find('(').map_or("", |at| &self.type_text[at..]);
+        match self.udt.strip_prefix('_') {
+            Some(element) => format!("{element}{}[]", modifiers.trim_end_matches("[]")),
+            None => format!("{}{modifiers}", self.udt),
+        }
+    }
+}
+
 /// Looks a table up that must be there. `name` is written as in SQL; without a schema the user's search path counts.
 pub async fn describe(connection: &Connection, name: &str) -> Result<Table, Error> {
     match find(connection, name).await? {

@@ -93,9 +93,9 @@ async fn a_death_while_a_stopped_run_gives_its_splits_back_leaves_them_to_be_tak
 /// Rows and rejects of a folder, by the numbers that they begin with.
 fn in_folder(folder: &Folder) -> (Vec<u64>, usize) {
     let (mut ids, mut rejects) = (Vec::new(), 0);
-    for entry in std::fs::read_dir(folder.path("out/t")).unwrap() {
-        let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
+    for entry in std::fs::read_dir(folder.path("out/t")).expect("a folder") {
+        let path = entry.expect("a file").path();
+        let text = std::fs::read_to_string(&path).expect("UTF-8");
         match path.extension().and_then(|ending| ending.to_str()) {
             Some("csv") => {
                 ids.extend(text.lines().skip(1).map(|line| {

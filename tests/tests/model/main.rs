@@ -6,13 +6,15 @@ mod protocol;
 
 use std::collections::{BTreeSet, HashMap};
 
-use protocol::{Protocol, State, Violation};
+use protocol::{Faults, Protocol, State, Violation};
 
 /// As it is.
 const WHOLE: Protocol = Protocol {
     checks: true,
     locks: true,
     compares_epoch: true,
+    compares_owner: true,
+    compares_load: true,
     compares_in_move: true,
     one_transaction: true,
     reads_again: true,
@@ -70,15 +72,24 @@ fn search(protocol: Protocol, first: State) -> Found {
 
 #[track_caller]
 fn breaks(protocol: Protocol, expected: &[Violation]) {
-    let found = search(Protocol { most_claims: 4, ..protocol }, State::first(1, 0, 1));
+    let faults = Faults { cuts: 1, mistakes: 1, ..Faults::default() };
+    breaks_by(protocol, faults, expected);
+}
+
+#[track_caller]
+fn breaks_by(protocol: Protocol, faults: Faults, expected: &[Violation]) {
+    let found = search(Protocol { most_claims: 4, ..protocol }, State::first(faults));
     assert_eq!(found.violations.iter().collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>(), "{found:?}");
 }
 
 #[test]
 fn no_order_of_events_commits_a_position_twice_or_skips_one_and_somebody_can_always_go_on() {
     for keyed in [false, true] {
-        for (cuts, kills, mistakes) in [(0, 0, 0), (1, 1, 1), (2, 0, 1), (0, 2, 1)] {
-            let found = search(Protocol { keyed, ..WHOLE }, State::first(cuts, kills, mistakes));
+        for (cuts, kills, mistakes, fresh) in
+            [(0, 0, 0, 0), (1, 1, 1, 0), (2, 0, 1, 0), (0, 2, 1, 0), (1, 0, 2, 1), (0, 1, 1, 1)]
+        {
+            let faults = Faults { cuts, kills, mistakes, fresh };
+            let found = search(Protocol { keyed, ..WHOLE }, State::first(faults));
             assert_eq!((&found.violations, found.stuck), (&BTreeSet::new(), 0), "{found:?}");
             assert!(found.claims < WHOLE.most_claims, "the search was cut short: {found:?}");
             assert!(found.states > if cuts + kills > 0 { 5_000 } else { 50 }, "{found:?}");
@@ -97,9 +108,9 @@ fn without_the_lock_a_split_is_lost_between_check_and_copy() {
 }
 
 #[test]
-fn without_the_epoch_an_old_claim_moves_what_somebody_else_claimed() {
+fn without_epoch_and_owner_an_old_claim_moves_what_somebody_else_claimed() {
     breaks(
-        Protocol { compares_epoch: false, ..WHOLE },
+        Protocol { compares_epoch: false, compares_owner: false, ..WHOLE },
         &[Violation::StaleRows, Violation::MovedByAnOldClaim],
     );
 }
@@ -124,4 +135,19 @@ fn after_a_duplicate_key_the_ledger_tells_a_clash_from_a_bad_row() {
     breaks(Protocol { reads_again: false, ..unchecked }, &[Violation::StaleRows, Violation::RowBlamed]);
     // With the check no row of a clash gets as far as the key.
     breaks(Protocol { reads_again: false, keyed: true, ..WHOLE }, &[]);
+}
+
+/// A process that is taken for dead, and lives on while another one begins anew.
+const FORGOTTEN: Faults = Faults { cuts: 0, kills: 0, mistakes: 1, fresh: 1 };
+
+#[test]
+fn without_the_owner_a_worker_of_a_forgotten_load_sends_rows_into_the_next() {
+    let protocol = Protocol { compares_owner: false, ..WHOLE };
+    breaks_by(protocol, FORGOTTEN, &[Violation::StaleRows, Violation::RowsOfAForgottenLoad]);
+}
+
+#[test]
+fn without_the_load_a_process_of_a_forgotten_one_claims_splits_of_the_next() {
+    let protocol = Protocol { compares_load: false, ..WHOLE };
+    breaks_by(protocol, FORGOTTEN, &[Violation::StaleRows, Violation::RowsOfAForgottenLoad]);
 }

@@ -20,6 +20,10 @@ pub(crate) struct Protocol {
     pub(crate) locks: bool,
     /// Check and move compare the epoch, not only the position.
     pub(crate) compares_epoch: bool,
+    /// Check and move compare the owner: epochs begin at 0 again when a load was forgotten.
+    pub(crate) compares_owner: bool,
+    /// A claim compares which load it is of.
+    pub(crate) compares_load: bool,
     /// The row is only moved from the place that the worker knows.
     pub(crate) compares_in_move: bool,
     /// Rows and ledger are one transaction.
@@ -43,6 +47,8 @@ pub(crate) enum Violation {
     MovedByAnOldClaim,
     /// A good row was taken for a bad one.
     RowBlamed,
+    /// Rows of a load that was forgotten were committed into the next one.
+    RowsOfAForgottenLoad,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +72,7 @@ enum Answer {
     Busy,
     Moved(u8),
     Done,
+    Forgotten,
     Checked(bool),
     Committed,
     Refused { duplicate: bool },
@@ -78,10 +85,19 @@ enum Transaction {
     Failed { duplicate: bool },
 }
 
+/// A process as the ledger knows it: another one each time it is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Owner {
+    process: u8,
+    start: u8,
+}
+
 /// A connection as the server has it: what was asked and not looked at, and what was answered and not read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Session {
-    process: u8,
+    owner: Owner,
+    /// Which load its process is at.
+    load: u8,
     asked: Vec<Ask>,
     answers: Vec<Answer>,
     transaction: Transaction,
@@ -102,6 +118,9 @@ enum Worker {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Process {
     worker: Worker,
+    /// Which load it is at, and how often it was started.
+    load: u8,
+    start: u8,
     session: Option<Session>,
 }
 
@@ -114,6 +133,10 @@ impl Process {
 }
 
 impl Session {
+    fn holds_the_row(&self) -> bool {
+        matches!(self.transaction, Transaction::Open { locked: true, .. })
+    }
+
     /// A zombie that can do nothing more: it asks nothing, and holds nothing that somebody waits for.
     fn is_over(&self) -> bool {
         let holds = matches!(
@@ -128,15 +151,27 @@ impl Session {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     ledger: Place,
-    owner: Option<u8>,
-    /// How often each chunk's rows are committed.
+    owner: Option<Owner>,
+    /// Which load the ledger holds.
+    load: u8,
+    /// How often each chunk's rows are committed by this load.
     rows: [u8; CHUNKS as usize],
     processes: [Process; 2],
     zombies: Vec<Session>,
-    /// How many connections may still be cut, processes killed, and live owners taken for dead.
-    cuts: u8,
-    kills: u8,
-    mistakes: u8,
+    left: Faults,
+}
+
+/// What may still go wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Faults {
+    /// Connections that are cut.
+    pub(crate) cuts: u8,
+    /// Processes that are killed.
+    pub(crate) kills: u8,
+    /// Live owners that are taken for dead.
+    pub(crate) mistakes: u8,
+    /// Starts with `--fresh`.
+    pub(crate) fresh: u8,
 }
 
 /// Whose session.
@@ -148,17 +183,16 @@ enum Of {
 
 impl State {
     /// Two processes that are about to start, and how much may go wrong.
-    pub(crate) fn first(cuts: u8, kills: u8, mistakes: u8) -> State {
-        let process = Process { worker: Worker::Down, session: None };
+    pub(crate) fn first(left: Faults) -> State {
+        let process = Process { worker: Worker::Down, load: 0, start: 0, session: None };
         State {
             ledger: Place { position: 0, epoch: 0 },
             owner: None,
+            load: 0,
             rows: [0; CHUNKS as usize],
             processes: [process.clone(), process],
             zombies: Vec::new(),
-            cuts,
-            kills,
-            mistakes,
+            left,
         }
     }
 
@@ -188,6 +222,7 @@ impl State {
         } else {
             for process in 0..2 {
                 next.extend(self.act(process, protocol, found));
+                next.extend(self.begin_anew(process));
                 next.extend(self.lose(process));
                 next.extend(self.serve(Of::Process(process), protocol, found));
             }
@@ -208,9 +243,9 @@ impl State {
         let [one, two] = &self.processes;
         if one > two {
             self.processes.swap(0, 1);
-            self.owner = self.owner.map(|owner| 1 - owner);
             let sessions = self.processes.iter_mut().filter_map(|process| process.session.as_mut());
-            sessions.chain(&mut self.zombies).for_each(|session| session.process = 1 - session.process);
+            let owners = sessions.chain(&mut self.zombies).map(|session| &mut session.owner);
+            owners.chain(&mut self.owner).for_each(|owner| owner.process = 1 - owner.process);
         }
         self.zombies.sort();
         self
@@ -219,13 +254,17 @@ impl State {
     /// What a process does by itself.
     fn act(&self, at: usize, protocol: Protocol, found: &mut BTreeSet<Violation>) -> Option<State> {
         let mut state = self.clone();
-        let Process { worker, session } = &mut state.processes[at];
+        let Process { worker, load, start, session } = &mut state.processes[at];
         match *worker {
-            Worker::Down => *worker = Worker::Idle(self.ledger.epoch),
+            Worker::Down => {
+                (*worker, *load) = (Worker::Idle(self.ledger.epoch), self.load);
+                *start += 1;
+            }
             Worker::Finished => return None,
             Worker::Idle(seen) => {
                 let session = session.get_or_insert(Session {
-                    process: at as u8,
+                    owner: Owner { process: at as u8, start: *start },
+                    load: *load,
                     asked: Vec::new(),
                     answers: Vec::new(),
                     transaction: Transaction::None,
@@ -245,10 +284,32 @@ impl State {
         Some(state)
     }
 
+    /// A process is started with `--fresh`: the ledger forgets the load, unless somebody holds its row or is seen alive.
+    fn begin_anew(&self, at: usize) -> Option<State> {
+        let lives = self.owner.is_some_and(|owner| self.is_alive(owner.process));
+        let foreign = lives && self.ledger.position < CHUNKS;
+        let held = self.sessions().any(Session::holds_the_row);
+        let may = self.left.fresh > 0 && !held && (!foreign || self.left.mistakes > 0);
+        if self.processes[at].worker != Worker::Down || !may {
+            return None;
+        }
+        let mut state = self.clone();
+        state.left.fresh -= 1;
+        state.left.mistakes -= u8::from(foreign);
+        state.load += 1;
+        (state.ledger, state.owner) = (Place { position: 0, epoch: 0 }, None);
+        state.rows = [0; CHUNKS as usize];
+        // Who was done with the load before has nothing to do with this one.
+        let process = &mut state.processes[at];
+        (process.worker, process.load) = (Worker::Idle(0), state.load);
+        process.start += 1;
+        Some(state)
+    }
+
     /// What a process makes of an answer.
     fn hear(&mut self, at: usize, answer: Answer, protocol: Protocol, found: &mut BTreeSet<Violation>) {
-        let ledger = self.ledger;
-        let Process { worker, session: Some(session) } = &mut self.processes[at] else { return };
+        let (ledger, load) = (self.ledger, self.load);
+        let Process { worker, session: Some(session), .. } = &mut self.processes[at] else { return };
         match (*worker, answer) {
             (Worker::Claiming(_), Answer::Claimed(place)) => {
                 session.asked.push(Ask::Check(place));
@@ -256,6 +317,10 @@ impl State {
             }
             (Worker::Claiming(seen), Answer::Busy) => *worker = Worker::Idle(seen),
             (Worker::Claiming(_), Answer::Moved(epoch)) => *worker = Worker::Idle(epoch),
+            (Worker::Claiming(_), Answer::Forgotten) => {
+                *worker = Worker::Down;
+                self.processes[at].session = None;
+            }
             (Worker::Claiming(_), Answer::Done) => {
                 *worker = Worker::Finished;
                 self.processes[at].session = None;
@@ -277,7 +342,7 @@ impl State {
                 self.processes[at].session = None;
             }
             (Worker::Committing(place), Answer::Refused { duplicate }) => {
-                if duplicate && (!protocol.reads_again || ledger == place) {
+                if duplicate && (!protocol.reads_again || (ledger, load) == (place, session.load)) {
                     found.insert(Violation::RowBlamed);
                 }
                 self.leave(at, place.epoch);
@@ -309,15 +374,15 @@ impl State {
         if self.zombies.len() == ZOMBIES {
             return lost;
         }
-        if self.cuts > 0 && self.processes[at].session.is_some() {
+        if self.left.cuts > 0 && self.processes[at].session.is_some() {
             let mut cut = self.clone();
-            cut.cuts -= 1;
+            cut.left.cuts -= 1;
             cut.leave(at, seen);
             lost.push(cut);
         }
-        if self.kills > 0 {
+        if self.left.kills > 0 {
             let mut killed = self.clone();
-            killed.kills -= 1;
+            killed.left.kills -= 1;
             killed.leave(at, seen);
             killed.processes[at].worker = Worker::Down;
             lost.push(killed);

@@ -4,26 +4,28 @@
 
 use std::collections::BTreeSet;
 
-use super::{Answer, Ask, CHUNKS, Of, Place, Protocol, Session, State, Transaction, Violation, Worker};
+use super::{
+    Answer, Ask, CHUNKS, Of, Owner, Place, Protocol, Session, State, Transaction, Violation, Worker,
+};
 
 impl State {
     /// The next request of a session: what may come of it, more than one thing where a lock is waited for.
     pub(super) fn serve(&self, of: Of, protocol: Protocol, found: &mut BTreeSet<Violation>) -> Vec<State> {
         let Some(session) = self.session(of) else { return Vec::new() };
         let Some(ask) = session.asked.first().copied() else { return Vec::new() };
-        let (process, transaction) = (session.process, session.transaction);
+        let (owner, load, transaction) = (session.owner, session.load, session.transaction);
         let mut next = self.clone();
         next.session_mut(of).asked.remove(0);
         match ask {
             Ask::Claim(_) if next.ledger.epoch == protocol.most_claims => return Vec::new(),
-            Ask::Claim(seen) => return next.claim(of, process, seen),
+            Ask::Claim(seen) => return next.claim(of, (owner, load), seen, protocol),
             Ask::Check(place) => return next.check(of, place, protocol),
             Ask::Rows(place) => next.rows(of, place, protocol, found),
             Ask::Move(place) => next.advance(of, place, protocol),
             Ask::Commit => {
                 match transaction {
                     Transaction::Open { rows, moves, .. } => {
-                        next.commit(rows, moves, protocol, found);
+                        next.commit(load, (rows, moves), protocol, found);
                         next.answer(of, Answer::Committed);
                     }
                     // After an error COMMIT answers ok to a roll-back; the answers before it are counted too.
@@ -36,11 +38,15 @@ impl State {
         vec![next]
     }
 
-    /// `UPDATE … SET epoch = epoch + 1 WHERE epoch = seen AND NOT done AND no live owner`, by itself.
-    fn claim(mut self, of: Of, process: u8, seen: u8) -> Vec<State> {
+    /// `UPDATE … SET epoch = epoch + 1 WHERE epoch = seen AND NOT done AND no live owner`, of this load, by itself.
+    fn claim(mut self, of: Of, (owner, load): (Owner, u8), seen: u8, protocol: Protocol) -> Vec<State> {
         if self.is_locked(of) {
             // It waits; after `lock_timeout` it is told so.
             self.answer(of, Answer::Busy);
+            return vec![self];
+        }
+        if protocol.compares_load && load != self.load {
+            self.answer(of, Answer::Forgotten);
             return vec![self];
         }
         if self.ledger.position == CHUNKS {
@@ -52,12 +58,13 @@ impl State {
             return vec![self];
         }
         let mut next = Vec::new();
-        let foreign = self.owner.is_some_and(|owner| owner != process && self.is_alive(owner));
-        if !foreign || self.mistakes > 0 {
+        let other = self.owner.filter(|other| other.process != owner.process);
+        let foreign = other.is_some_and(|other| self.is_alive(other.process));
+        if !foreign || self.left.mistakes > 0 {
             let mut ours = self.clone();
-            ours.mistakes -= u8::from(foreign);
+            ours.left.mistakes -= u8::from(foreign);
             ours.ledger.epoch += 1;
-            ours.owner = Some(process);
+            ours.owner = Some(owner);
             ours.answer(of, Answer::Claimed(ours.ledger));
             next.push(ours);
         }
@@ -70,7 +77,7 @@ impl State {
 
     /// `BEGIN`, and the look at the ledger row.
     fn check(mut self, of: Of, place: Place, protocol: Protocol) -> Vec<State> {
-        let fits = !protocol.checks || self.is_at(place, protocol);
+        let fits = !protocol.checks || self.is_at(of, place, protocol);
         if protocol.checks && protocol.locks && self.is_locked(of) {
             self.session_mut(of).transaction = Transaction::Failed { duplicate: false };
             self.answer(of, Answer::Checked(false));
@@ -93,7 +100,8 @@ impl State {
         else {
             return;
         };
-        if self.ledger != place {
+        let load = self.session(of).map(|session| session.load);
+        if self.ledger != place || load != Some(self.load) {
             found.insert(Violation::StaleRows);
         }
         let chunk = place.position as usize;
@@ -116,7 +124,7 @@ impl State {
         else {
             return;
         };
-        let fits = !protocol.compares_in_move || self.is_at(place, protocol);
+        let fits = !protocol.compares_in_move || self.is_at(of, place, protocol);
         self.session_mut(of).transaction = if fits && !self.is_locked(of) {
             Transaction::Open { locked: true, rows, moves: Some(place) }
         } else {
@@ -126,11 +134,14 @@ impl State {
 
     fn commit(
         &mut self,
-        rows: Option<u8>,
-        moves: Option<Place>,
+        load: u8,
+        (rows, moves): (Option<u8>, Option<Place>),
         protocol: Protocol,
         found: &mut BTreeSet<Violation>,
     ) {
+        if load != self.load && (rows.is_some() || moves.is_some()) {
+            found.insert(Violation::RowsOfAForgottenLoad);
+        }
         if let Some(chunk) = rows {
             let count = &mut self.rows[chunk as usize];
             *count = (*count + 1).min(2);
@@ -146,21 +157,28 @@ impl State {
         }
     }
 
-    fn is_at(&self, place: Place, protocol: Protocol) -> bool {
+    fn is_at(&self, of: Of, place: Place, protocol: Protocol) -> bool {
+        let asks = self.session(of).map(|session| session.owner);
         self.ledger.position == place.position
             && (!protocol.compares_epoch || self.ledger.epoch == place.epoch)
+            && (!protocol.compares_owner || self.owner == asks)
     }
 
     /// Whether another session holds the ledger row.
     fn is_locked(&self, of: Of) -> bool {
-        self.others(of).any(|other| matches!(other.transaction, Transaction::Open { locked: true, .. }))
+        self.others(of).any(Session::holds_the_row)
     }
 
     /// Whether a process has a backend, its own or a zombie.
-    fn is_alive(&self, process: u8) -> bool {
+    pub(super) fn is_alive(&self, process: u8) -> bool {
         let own = &self.processes[process as usize];
         (own.worker != Worker::Down && own.worker != Worker::Finished)
-            || self.zombies.iter().any(|zombie| zombie.process == process)
+            || self.zombies.iter().any(|zombie| zombie.owner.process == process)
+    }
+
+    /// All that the server has.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.processes.iter().filter_map(|process| process.session.as_ref()).chain(&self.zombies)
     }
 
     fn others(&self, of: Of) -> impl Iterator<Item = &Session> {

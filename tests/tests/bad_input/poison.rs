@@ -13,7 +13,7 @@ const CLASSES: [(char, &str, &str); 18] = [
     ('L', "time_limit", "it took longer than 300 ms (call_timeout)"),
     ('S', "stack_limit", "its calls nest deeper than 512 KiB of stack (stack); in deeper < "),
     ('M', "memory_limit", "of memory, more than 256 MiB (memory)"),
-    ('N', "output_limit", "it answered 4294967295 rows for a batch of 1"),
+    ('N', "bad_answer", "4294967295 rows without an origin, but 1 rows of the batch were not rejected"),
     ('A', "output_limit", "it answered more than 64 MiB (output)"),
     ('Z', "bad_answer", "list pointer/length out of bounds"),
     ('U', "bad_answer", "column `made`: row 0 is not UTF-8"),

@@ -169,7 +169,7 @@ impl Walker {
     /// Walks a split from its position to its end and hands its chunks to `messages`.
     pub fn walk(&mut self, piece: &Piece, messages: &mpsc::Sender<Message>) -> Result<Ended, Error> {
         let ended = self.walk_on(piece, messages);
-        // What is left of a batch holds memory, and maybe the loan for which other streams wait.
+        // What is left of a batch holds memory, and a worker may wait long for its next split.
         self.bisect = Bisect::default();
         ended
     }

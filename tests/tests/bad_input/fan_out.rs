@@ -41,7 +41,7 @@ impl File {
     }
 
     /// Loads it, and compares target and rejects, in every cut.
-    async fn is_exact(mut self, name: &str, (table, from): (&str, &str), transforms: &str) {
+    async fn loads_exactly(mut self, name: &str, (table, from): (&str, &str), transforms: &str) {
         self.loaded.sort();
         for (number, cut) in CUTS.iter().enumerate() {
             let bed = Bed::new(&format!("fan_out_{name}_{number}")).await;
@@ -109,7 +109,7 @@ async fn a_row_becomes_as_many_rows_alone_as_beside_any_other() {
     let table = "CREATE TABLE public.f (n int, made text CHECK (made NOT LIKE 'r%'))";
     let transforms =
         "[{ module = \"poison.wasm\" }, { module = \"honest-script.wasm\", options = { column = \"0\" } }]";
-    file.is_exact("factor", (table, "n, made"), transforms).await;
+    file.loads_exactly("factor", (table, "n, made"), transforms).await;
 }
 
 /// The second of three is refused: with the COPY's line, behind the statement, before a byte of it is sent.
@@ -131,7 +131,7 @@ async fn an_input_row_of_which_one_row_is_refused_is_one_reject() {
         file.row(&format!("{id},{tags}"), if reject.is_empty() { Ok(becomes) } else { Err(reject) });
     }
     let table = "CREATE TABLE public.f (id int, tag text CHECK (tag <> 'bad'), UNIQUE (id, tag) DEFERRABLE INITIALLY DEFERRED)";
-    file.is_exact("refused", (table, "id, tag"), "[{ module = \"fan-out.wasm\" }]").await;
+    file.loads_exactly("refused", (table, "id, tag"), "[{ module = \"fan-out.wasm\" }]").await;
 }
 
 /// The same where the copies of a row are far apart, and in another order than the source's.
@@ -154,5 +154,25 @@ async fn copies_of_a_row_that_are_out_of_order_are_one_reject_too() {
             BEGIN IF NEW.word = 'late' AND NEW.copy = 1 THEN RAISE EXCEPTION 'late'; END IF; RETURN NULL; END $$;
         CREATE CONSTRAINT TRIGGER late AFTER INSERT ON public.f DEFERRABLE INITIALLY DEFERRED
             FOR EACH ROW EXECUTE FUNCTION public.late()";
-    file.is_exact("order", (table, "id, word || ' ' || copy"), "[{ module = \"honest-thrice.wasm\" }]").await;
+    file.loads_exactly("order", (table, "id, word || ' ' || copy"), "[{ module = \"honest-thrice.wasm\" }]")
+        .await;
+}
+
+#[tokio::test]
+async fn a_row_that_becomes_too_many_over_the_limit_of_rejects_ends_the_run_with_what_to_do() {
+    let bed = Bed::new("fan_out_hint").await;
+    bed.client.batch_execute("CREATE TABLE public.f (n int, word text)").await.unwrap();
+    guest(&bed.folder, "honest-script");
+    let table = "types = { n = \"int32\" }\ntransforms = [{ module = \"honest-script.wasm\" }]";
+    let recipe = Recipe { table, into: "public.f", ..Recipe::default() };
+    let ran = bed.run_rows(format!("n,word\n2,{HUSH}\n1500,{HUSH}\n"), &recipe).code(7);
+    ran.says(&[
+        "a row became 1500 rows; at most 1000 are allowed (rows_factor)",
+        "or raise the limit that the reason names, in [transform], and begin again with --fresh",
+    ]);
+    // As the hint says: rows would be others.
+    bed.command(&["run"]).env("ETL_TRANSFORM__ROWS_FACTOR", "1500").run().code(9).says(&["rows_factor"]);
+    bed.command(&["run", "--fresh", "--yes"]).env("ETL_TRANSFORM__ROWS_FACTOR", "1500").run().code(0);
+    let rows = bed.client.query_one("SELECT count(*) FROM public.f", &[]).await.unwrap();
+    assert_eq!(rows.get::<_, i64>(0), 1502);
 }

@@ -9,6 +9,7 @@ use crate::copy::error::Class;
 use crate::exit_code::ExitCode;
 use crate::job::{Problem, ProblemKind};
 use crate::recipe::{self, Lines};
+use crate::reject::Stage;
 use crate::{copy, feed, load, pipeline, source, stream, transform};
 
 /// Everything that can end a command.
@@ -54,9 +55,7 @@ impl Failure {
             Class::RefusedRow => Some(
                 "too much of standard input would have to be held to search for the row: nothing of that chunk is loaded; make chunk_rows smaller, or write the rows to a file and load that",
             ),
-            Class::Rejects => Some(
-                "raise max_rejects to keep such rows as rejects and load the others, or let the table take them: the same command continues; or mend the source and begin again with --fresh",
-            ),
+            Class::Rejects => Some(rejected(self.copy()?)),
             Class::Connection => Some("once the target answers again, the same command continues"),
             Class::Passing => Some(passing(self.copy()?)),
             Class::Clash | Class::Drift | Class::Refused | Class::Settings | Class::Busy | Class::Bug => None,
@@ -151,6 +150,28 @@ fn of_load(error: &load::Error) -> ExitCode {
         },
         load::Error::Stream(stream::Error::Thread(_) | stream::Error::Worker(_))
         | load::Error::Internal(_) => ExitCode::Internal,
+    }
+}
+
+/// What to do about too many rows like the last one.
+fn rejected(error: &copy::error::Error) -> &'static str {
+    let last = match error {
+        copy::error::Error::TooManyRejects(too_many) => too_many.last.last(),
+        _ => None,
+    };
+    match last.map(|note| (note.stage, note.code)) {
+        Some((Stage::Transform, "output_limit")) => {
+            "raise max_rejects to keep such rows as rejects and load the others: the same command continues; or raise the limit that the reason names, in [transform], and begin again with --fresh, as that makes other rows"
+        }
+        Some((Stage::Transform, "time_limit" | "memory_limit" | "table_limit" | "stack_limit")) => {
+            "raise the limit that the reason names, in [transform], or max_rejects to keep such rows as rejects and load the others: the same command continues; or mend the module and begin again with --fresh"
+        }
+        Some((Stage::Transform, _)) => {
+            "raise max_rejects to keep such rows as rejects and load the others: the same command continues; or mend source or module and begin again with --fresh"
+        }
+        _ => {
+            "raise max_rejects to keep such rows as rejects and load the others, or let the table take them: the same command continues; or mend the source and begin again with --fresh"
+        }
     }
 }
 

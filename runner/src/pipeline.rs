@@ -168,12 +168,18 @@ impl Walker {
 
     /// Walks a split from its position to its end and hands its chunks to `messages`.
     pub fn walk(&mut self, piece: &Piece, messages: &mpsc::Sender<Message>) -> Result<Ended, Error> {
+        let ended = self.walk_on(piece, messages);
+        // What is left of a batch holds memory, and a worker may wait long for its next split.
+        self.bisect = Bisect::default();
+        ended
+    }
+
+    fn walk_on(&mut self, piece: &Piece, messages: &mpsc::Sender<Message>) -> Result<Ended, Error> {
         let path = Arc::clone(&self.path);
         let TablePath { fields, chain, memory, .. } = &*path;
         let extent = source::Extent { from: &piece.from, end: piece.end.as_ref(), read: piece.read };
         let mut reader = source::Reader::open(&piece.unit, (fields, chain.reads()), extent, memory)?;
         let mut chunk = Chunk::new(piece.from.clone(), path.chunk, piece.pace.clone(), messages);
-        self.bisect = Bisect::default();
         loop {
             let batch = match self.next(&mut reader, chunk.rows_left(path.batch_rows))? {
                 Next::Batch(batch) => batch,

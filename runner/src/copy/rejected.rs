@@ -56,7 +56,6 @@ impl Rejected {
         if let (None, Some(object)) = (self.line(), start.as_object_mut()) {
             object.shift_remove("line");
         }
-        let start = start.to_string();
         let (key, value) = match &self.original {
             // Already JSON, with numbers that a parser would round.
             Original::Columns(json) => ("original", json.trim().to_owned()),
@@ -68,7 +67,7 @@ impl Rejected {
         };
         // JSON knows no difference between a line end and a blank, and this is one line.
         let value = if value.contains(['\n', '\r']) { value.replace(['\n', '\r'], " ") } else { value };
-        format!("{},\"{key}\":{value}}}\n", start.trim_end_matches('}'))
+        json_line(&start, key, &value)
     }
 
     /// One record of CSV, with the columns of [`CSV_HEADER`].
@@ -123,9 +122,17 @@ pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| u8::try_from(nibble(*high)? << 4 | nibble(*low)?).ok()).collect()
 }
 
-/// A text as a CSV cell.
+/// An object as a line of JSON, with one member more behind the others, whose value is JSON already.
+pub(super) fn json_line(object: &Value, key: &str, value: &str) -> String {
+    let mut line = object.to_string();
+    // The brace that ends the object, and no other.
+    line.pop();
+    format!("{line},\"{key}\":{value}}}\n")
+}
+
+/// A text as a CSV cell. Quoted is also what a line of `\.` could be made of: alone it ends a COPY.
 pub(super) fn cell(text: &str) -> String {
-    if text.contains(['"', ',', '\n', '\r']) {
+    if text.contains(['"', ',', '\n', '\r']) || text.starts_with("\\.") {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text.into()
@@ -163,6 +170,18 @@ mod tests {
             (&value["table"], &value["line"], &value["cut"]),
             (&"public.t".into(), &2.into(), &false.into())
         );
+    }
+
+    #[test]
+    fn a_member_is_added_behind_an_object_too() {
+        let line = json_line(&json!({"a": {"b": {}}}), "c", "1.10");
+        assert_eq!(line, "{\"a\":{\"b\":{}},\"c\":1.10}\n");
+    }
+
+    #[test]
+    fn a_cell_is_quoted_where_a_reader_would_take_it_for_something_else() {
+        let cells = ["id", "a,b", "a\"b", "a\nb", "\\.", "\\"].map(cell);
+        assert_eq!(cells, ["id", "\"a,b\"", "\"a\"\"b\"", "\"a\nb\"", "\"\\.\"", "\\"]);
     }
 
     #[test]

@@ -38,17 +38,6 @@ impl Encoder {
         Encoder { vectors: vectors.to_vec(), ..self }
     }
 
-    /// Appends the columns' names as one CSV record, for targets that are files.
-    pub fn header(&self, out: &mut Vec<u8>) {
-        for (index, (name, _)) in self.fields.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            quote::text(name.as_bytes(), name.len(), out);
-        }
-        out.push(b'\n');
-    }
-
     /// Typed views of a batch's columns: once a batch, so that a row costs no look at a data type.
     pub fn bind<'a>(&self, columns: &'a [ArrayRef]) -> Result<Rows<'a>, Error> {
         if columns.len() != self.fields.len() {

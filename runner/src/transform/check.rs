@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
@@ -12,11 +13,12 @@ use arrow_array::{
     UInt32Array,
 };
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::Field as ArrowField;
+use arrow_schema::{DataType, Field as ArrowField};
 
 use super::contract::{ColumnOut, Output, RejectOut};
 use super::error::Why;
 use crate::schema::{Field, Scalar};
+use crate::units::ByteSize;
 use crate::untrusted;
 
 /// The longest reason of a reject.
@@ -36,19 +38,26 @@ pub(super) struct Answer {
     pub(super) rejects: Vec<(u32, String)>,
 }
 
-/// Checks an answer to a batch of `rows` rows. `max_rows` bounds the output.
-pub(super) fn check(output: Output, makes: &[Field], rows: u32, max_rows: u64) -> Result<Answer, Why> {
-    if u64::from(output.rows) > max_rows {
-        return Err(Why::Output(format!(
-            "it answered {} rows for a batch of {rows}; at most {max_rows} are allowed (rows_factor)",
-            output.rows
-        )));
-    }
+/// Checks an answer to a batch of `rows` rows, of at most `limit` bytes. How many rows there may be is for those to say
+/// who know what a row was at first.
+pub(super) fn check(output: Output, makes: &[Field], rows: u32, limit: ByteSize) -> Result<Answer, Why> {
     let (rejects, rejected) = rejects(output.rejects, rows).map_err(Why::Lie)?;
     let (origin, repeats) =
         origin(output.origin, output.rows, rows, &rejected, rejects.len()).map_err(Why::Lie)?;
     let made = columns(output.columns, makes, output.rows as usize).map_err(Why::Lie)?;
+    if booleans(&made) > limit.0 {
+        return Err(Why::Output(format!(
+            "it answered more than {limit} (output), where a boolean in an array counts as a byte"
+        )));
+    }
     Ok(Answer { rows: output.rows as usize, origin, repeats, columns: made, rejects })
+}
+
+/// Booleans in arrays. Eight of them are one byte here, and 48 in CSV, all in one row: nothing else grows like that.
+fn booleans(made: &[ArrayRef]) -> u64 {
+    let lists = made.iter().filter_map(|array| array.as_list_opt::<i32>());
+    let booleans = lists.filter(|list| list.value_type() == DataType::Boolean);
+    booleans.map(|list| list.values().len() as u64).sum()
 }
 
 type Rejects = (Vec<(u32, String)>, Vec<bool>);

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::schema::Type;
 
+const LIMIT: ByteSize = ByteSize(1 << 20);
+
 fn bytes(offsets: &[i32]) -> Vec<u8> {
     offsets.iter().flat_map(|o| o.to_le_bytes()).collect()
 }
@@ -37,45 +39,50 @@ fn rows(origin: &Option<UInt32Array>) -> Option<Vec<u32>> {
 
 #[test]
 fn an_empty_origin_means_the_rows_that_were_not_rejected() {
-    let answer = check(output(3, &[], &[], vec![]), &[], 3, 10).unwrap();
+    let answer = check(output(3, &[], &[], vec![]), &[], 3, LIMIT).unwrap();
     assert_eq!((rows(&answer.origin), answer.repeats), (None, false));
-    let answer = check(output(2, &[], &[(1, "no")], vec![]), &[], 3, 10).unwrap();
+    let answer = check(output(2, &[], &[(1, "no")], vec![]), &[], 3, LIMIT).unwrap();
     assert_eq!(rows(&answer.origin), Some(vec![0, 2]));
 }
 
 #[test]
 fn no_rows_without_an_origin_means_all_filtered() {
-    let answer = check(output(0, &[], &[], vec![]), &[], 3, 10).unwrap();
+    let answer = check(output(0, &[], &[], vec![]), &[], 3, LIMIT).unwrap();
     assert_eq!(rows(&answer.origin), Some(vec![]));
 }
 
 #[test]
 fn an_origin_may_leave_out_repeat_and_reorder_rows() {
-    let answer = check(output(4, &[2, 0, 0, 2], &[(1, "no")], vec![]), &[], 4, 10).unwrap();
+    let answer = check(output(4, &[2, 0, 0, 2], &[(1, "no")], vec![]), &[], 4, LIMIT).unwrap();
     assert_eq!((rows(&answer.origin), answer.repeats), (Some(vec![2, 0, 0, 2]), true));
-    let same = check(output(3, &[0, 1, 2], &[], vec![]), &[], 3, 10).unwrap();
+    let same = check(output(3, &[0, 1, 2], &[], vec![]), &[], 3, LIMIT).unwrap();
     assert!(same.origin.is_none());
 }
 
 #[test]
 fn rejects_come_in_the_order_of_their_rows() {
-    let answer = check(output(1, &[], &[(2, "b"), (0, "a")], vec![]), &[], 3, 10).unwrap();
+    let answer = check(output(1, &[], &[(2, "b"), (0, "a")], vec![]), &[], 3, LIMIT).unwrap();
     assert_eq!(answer.rejects, [(0, "a".to_owned()), (2, "b".to_owned())]);
 }
 
 #[test]
 fn a_reason_is_cut_between_characters_and_escaped() {
     let long = "ä".repeat(101) + "\0";
-    let answer = check(output(0, &[], &[(0, &long)], vec![]), &[], 1, 10).unwrap();
+    let answer = check(output(0, &[], &[(0, &long)], vec![]), &[], 1, LIMIT).unwrap();
     assert_eq!(answer.rejects[0].1, "ä".repeat(100));
-    let answer = check(output(0, &[], &[(0, "a\0")], vec![]), &[], 1, 10).unwrap();
+    let answer = check(output(0, &[], &[(0, "a\0")], vec![]), &[], 1, LIMIT).unwrap();
     assert_eq!(answer.rejects[0].1, "a\\u{0}");
 }
 
 #[test]
-fn more_rows_than_allowed_are_named_before_anything_is_looked_at() {
-    let answer = check(output(11, &[], &[], vec![]), &[], 3, 10);
-    assert!(matches!(answer.unwrap_err(), Why::Output(what) if what.contains("11 rows for a batch of 3")));
+fn a_boolean_in_an_array_counts_as_a_byte() {
+    let of = |count: i32, limit: u64| {
+        let bits = vec![0; count.unsigned_abs().div_ceil(8) as usize];
+        let columns = vec![column(&[], &[0, count], &[]), column(&[], &[], &bits)];
+        check(output(1, &[], &[], columns), &[field(Type::array_of(Scalar::Boolean))], 1, ByteSize(limit))
+    };
+    assert!(of(100, 100).is_ok());
+    assert!(matches!(of(101, 100).unwrap_err(), Why::Output(what) if what.contains("more than 100 B")));
 }
 
 #[test]
@@ -89,7 +96,7 @@ fn columns_of_fixed_width_must_have_exactly_their_bytes() {
                 output(3, &[], &[], vec![column(&[], &[], &vec![1; len])]),
                 &[field(Type::of(scalar))],
                 3,
-                9,
+                LIMIT,
             )
         };
         assert_eq!(of(3 * width).unwrap().columns[0].data_type(), &scalar.arrow());
@@ -97,12 +104,12 @@ fn columns_of_fixed_width_must_have_exactly_their_bytes() {
             assert_eq!(lie(of(len)), format!("column `x`: data of {len} bytes, where {} belong", 3 * width));
         }
         let with_offsets = column(&[], &[0, 1, 2, 3], &vec![1; 3 * width]);
-        let answer = check(output(3, &[], &[], vec![with_offsets]), &[field(Type::of(scalar))], 3, 9);
+        let answer = check(output(3, &[], &[], vec![with_offsets]), &[field(Type::of(scalar))], 3, LIMIT);
         assert!(lie(answer).contains("offsets of 16 bytes, where 0 belong"));
     }
     let bits = |len: usize| {
         let columns = vec![column(&[], &[], &vec![0xff; len])];
-        check(output(9, &[], &[], columns), &[field(Type::of(Boolean))], 9, 9)
+        check(output(9, &[], &[], columns), &[field(Type::of(Boolean))], 9, LIMIT)
     };
     assert_eq!(bits(2).unwrap().columns[0].len(), 9);
     assert!(lie(bits(1)).contains("data of 1 bytes, where 2 belong"));
@@ -111,7 +118,7 @@ fn columns_of_fixed_width_must_have_exactly_their_bytes() {
 #[test]
 fn a_list_and_its_elements_are_checked_together() {
     let of = |outer: ColumnOut, elements: ColumnOut| {
-        check(output(2, &[], &[], vec![outer, elements]), &[field(Type::array_of(Scalar::Text))], 2, 9)
+        check(output(2, &[], &[], vec![outer, elements]), &[field(Type::array_of(Scalar::Text))], 2, LIMIT)
     };
     let good = of(column(&[0b01], &[0, 2, 2], &[]), column(&[0b10], &[0, 0, 2], b"ab")).unwrap();
     assert_eq!(good.columns[0].data_type(), &Type::array_of(Scalar::Text).arrow());
@@ -122,7 +129,8 @@ fn a_list_and_its_elements_are_checked_together() {
     assert!(lie(of(column(&[], &[0, 1, 9], &[]), text())).contains("elements: offsets of 8 bytes"));
     assert!(lie(of(column(&[], &[0, 1, -1], &[]), text())).contains("less than 1"));
     assert!(lie(of(column(&[], &[], &[]), text())).contains("offsets of 0 bytes"));
-    let two_missing = check(output(2, &[], &[], vec![text()]), &[field(Type::array_of(Scalar::Text))], 2, 9);
+    let two_missing =
+        check(output(2, &[], &[], vec![text()]), &[field(Type::array_of(Scalar::Text))], 2, LIMIT);
     assert!(lie(two_missing).contains("1 columns; its plan makes 2"));
 }
 
@@ -133,7 +141,7 @@ fn no_rows_need_no_offsets() {
             output(0, &[], &[], vec![column(&[], offsets, &[])]),
             &[field(Type::of(Scalar::Text))],
             3,
-            9,
+            LIMIT,
         );
         assert_eq!(answer.unwrap().columns[0].len(), 0);
     }
@@ -142,7 +150,7 @@ fn no_rows_need_no_offsets() {
 #[test]
 fn text_like_types_are_utf8_and_bytes_are_not() {
     let of = |scalar| {
-        check(output(1, &[], &[], vec![column(&[], &[0, 2], b"a\xff")]), &[field(Type::of(scalar))], 1, 9)
+        check(output(1, &[], &[], vec![column(&[], &[0, 2], b"a\xff")]), &[field(Type::of(scalar))], 1, LIMIT)
     };
     for scalar in [Scalar::Text, Scalar::Numeric, Scalar::Inet, Scalar::Json] {
         assert_eq!(lie(of(scalar)), "column `x`: row 0 is not UTF-8");
@@ -188,7 +196,7 @@ proptest! {
         let ty = Type { scalar: Scalar::ALL[scalar], array };
         let field = Field { name: "x".into(), ty, nullable };
         let rejects: Vec<(u32, &str)> = rejected.iter().map(|row| (*row, "r")).collect();
-        if let Ok(answer) = check(output(out, &origin, &rejects, columns), &[field], rows, 4) {
+        if let Ok(answer) = check(output(out, &origin, &rejects, columns), &[field], rows, LIMIT) {
             let made = &answer.columns[0];
             prop_assert_eq!(made.len(), out as usize);
             prop_assert!(nullable || made.null_count() == 0);

@@ -149,6 +149,11 @@ pub enum Why {
         /// What it would have had.
         wanted: u64,
     },
+    /// The machine had no memory for it, within its limit.
+    Host {
+        /// What it would have had, where that is known.
+        wanted: Option<ByteSize>,
+    },
     /// Its calls nest deeper than `stack`.
     Stack(ByteSize),
     /// It answered more than `output` or `rows_factor` allow.
@@ -172,7 +177,7 @@ impl Why {
             Why::Stack(_) => "stack_limit",
             Why::Output(_) => "output_limit",
             Why::Lie(_) => "bad_answer",
-            Why::Err(_) | Why::Unsteady => return None,
+            Why::Host { .. } | Why::Err(_) | Why::Unsteady => return None,
         })
     }
 }
@@ -187,6 +192,13 @@ impl fmt::Display for Why {
             }
             Why::Tables { limit, wanted } => {
                 write!(f, "it wanted {wanted} table elements, more than {limit} (table_elements)")
+            }
+            Why::Host { wanted } => {
+                f.write_str("this machine has no memory for it")?;
+                if let Some(wanted) = wanted {
+                    write!(f, ", which would have {wanted}")?;
+                }
+                f.write_str("; use fewer streams, or a machine with more")
             }
             Why::Stack(limit) => write!(f, "its calls nest deeper than {limit} of stack (stack)"),
             Why::Output(what) => f.write_str(what),

@@ -6,6 +6,7 @@ use super::check::check;
 use super::contract::{ColumnOut, Output, RejectOut};
 use super::lower::lower;
 use crate::schema::Field;
+use crate::units::ByteSize;
 
 /// What a module may have answered.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ pub struct Believed {
 }
 
 /// Checks an answer to a batch of `rows` rows from a module that makes these columns; an error is a reason.
-pub fn answer(said: Said, makes: &[Field], rows: u32, max_rows: u64) -> Result<Believed, String> {
+pub fn answer(said: Said, makes: &[Field], rows: u32) -> Result<Believed, String> {
     let column = |[validity, offsets, data]: [Vec<u8>; 3]| ColumnOut { validity, offsets, data };
     let output = Output {
         rows: said.rows,
@@ -42,7 +43,7 @@ pub fn answer(said: Said, makes: &[Field], rows: u32, max_rows: u64) -> Result<B
         columns: said.columns.into_iter().map(column).collect(),
         rejects: said.rejects.into_iter().map(|(row, reason)| RejectOut { row, reason }).collect(),
     };
-    let answer = check(output, makes, rows, max_rows).map_err(|why| why.to_string())?;
+    let answer = check(output, makes, rows, ByteSize(1 << 20)).map_err(|why| why.to_string())?;
     let (rows, origin, columns, rejects) = (answer.rows, answer.origin, answer.columns, answer.rejects);
     Ok(Believed { rows, origin, columns, rejects })
 }

@@ -125,11 +125,16 @@ fn why(engine: &Engine, refused: Option<Refused>, error: &wasmtime::Error) -> Wh
         (_, Some(Refused::Table(wanted))) => {
             Why::Tables { limit: settings.table_elements, wanted: wanted as u64 }
         }
+        (_, Some(Refused::Host(wanted))) => Why::Host { wanted: Some(ByteSize(wanted as u64)) },
         (Some(trap), None) => Why::Trap(trap.to_string().trim_start_matches("wasm trap: ").to_owned()),
         (None, None) => {
             let text = module::chain(error);
             if text.contains("fuel allocated for hostcalls") {
                 return Why::Output(format!("it answered more than {} (output)", settings.output));
+            }
+            // Not even the memory that it starts with.
+            if text.contains("os error ") {
+                return Why::Host { wanted: None };
             }
             Why::Lie(root(error))
         }

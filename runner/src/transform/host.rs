@@ -23,20 +23,22 @@ pub(super) struct State {
     module: String,
     memory_limit: usize,
     memory_used: usize,
-    memory_growing: usize,
     table_limit: usize,
+    table_used: usize,
     log: Log,
-    /// What was refused during the current call: bytes, or table elements.
+    /// What was refused during the current call.
     pub(super) refused: Option<Refused>,
 }
 
-/// A growth that the limiter refused. The guest only sees -1 and often traps much later.
+/// A growth that was refused. Of what is over a limit the guest only sees -1, and often traps much later.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Refused {
-    /// Bytes of memory that it would have had.
+    /// Bytes of memory that it would have had, more than its limit.
     Memory(usize),
-    /// Elements that a table would have had.
+    /// Elements that its tables would have had, more than their limit.
     Table(usize),
+    /// Bytes of memory that it would have had, within its limit: the machine has none.
+    Host(usize),
 }
 
 impl State {
@@ -46,8 +48,8 @@ impl State {
             module: untrusted::name(&name),
             memory_limit: usize::try_from(settings.memory.0).unwrap_or(usize::MAX),
             memory_used: 0,
-            memory_growing: 0,
             table_limit: settings.table_elements as usize,
+            table_used: 0,
             log: Log { left: log_lines, half: [String::new(), String::new()] },
             refused: None,
         }
@@ -115,28 +117,47 @@ struct Log {
 }
 
 impl ResourceLimiter for State {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let growth = desired.saturating_sub(current);
-        let wanted = self.memory_used.saturating_add(growth);
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        own: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if own.is_some_and(|own| desired > own) {
+            return Ok(false);
+        }
+        let wanted = self.memory_used.saturating_add(desired.saturating_sub(current));
         if wanted > self.memory_limit {
             self.refused = Some(Refused::Memory(wanted));
             return Ok(false);
         }
-        (self.memory_used, self.memory_growing) = (wanted, growth);
+        self.memory_used = wanted;
         Ok(true)
     }
 
+    /// Nothing over the module's own or our limit comes here: the machine has no more. The call ends at once, as no answer
+    /// may depend on that.
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        tracing::debug!("a module's memory could not grow: {error}");
-        self.memory_used -= std::mem::take(&mut self.memory_growing).min(self.memory_used);
-        Ok(())
+        self.refused = Some(Refused::Host(self.memory_used));
+        Err(error)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > self.table_limit {
-            self.refused = Some(Refused::Table(desired));
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        own: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if own.is_some_and(|own| desired > own) {
+            return Ok(false);
         }
-        Ok(desired <= self.table_limit)
+        let wanted = self.table_used.saturating_add(desired.saturating_sub(current));
+        if wanted > self.table_limit {
+            self.refused = Some(Refused::Table(wanted));
+            return Ok(false);
+        }
+        self.table_used = wanted;
+        Ok(true)
     }
 
     fn instances(&self) -> usize {
@@ -200,16 +221,33 @@ mod tests {
         assert!(!state.memory_growing(0, 600, None).unwrap());
         assert!(matches!(state.refused, Some(Refused::Memory(1200))));
         assert!(state.memory_growing(600, 1000, None).unwrap());
-        state.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();
-        assert_eq!(state.memory_used(), 600);
+        assert_eq!(state.memory_used(), 1000);
     }
 
     #[test]
-    fn a_table_over_the_limit_is_refused_and_recorded() {
+    fn memory_that_the_machine_has_not_ends_the_call_and_is_recorded() {
         let mut state = state(1000, 1);
-        assert!(state.table_growing(0, 10, None).unwrap());
-        assert!(!state.table_growing(10, 11, None).unwrap());
+        assert!(state.memory_growing(0, 600, Some(600)).unwrap());
+        assert!(state.memory_grow_failed(wasmtime::Error::msg("no")).is_err());
+        assert!(matches!(state.refused, Some(Refused::Host(600))));
+    }
+
+    #[test]
+    fn growth_over_a_modules_own_limit_is_refused_and_no_limit_of_ours() {
+        let mut state = state(1000, 1);
+        assert!(!state.memory_growing(0, 601, Some(600)).unwrap());
+        assert!(!state.memory_growing(0, 1001, Some(600)).unwrap());
+        assert!(!state.table_growing(0, 11, Some(5)).unwrap());
+        assert!(state.refused.is_none() && state.memory_used() == 0);
+    }
+
+    #[test]
+    fn the_limit_of_table_elements_is_for_all_tables_together() {
+        let mut state = state(1000, 1);
+        assert!(state.table_growing(0, 6, None).unwrap());
+        assert!(!state.table_growing(0, 5, None).unwrap());
         assert!(matches!(state.refused, Some(Refused::Table(11))));
+        assert!(state.table_growing(6, 10, None).unwrap());
     }
 
     #[test]

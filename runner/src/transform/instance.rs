@@ -20,7 +20,7 @@ use super::lower;
 
 /// One stream's instances of all modules of a chain. After an error it is of no more use until it is opened again.
 pub struct Instance {
-    chain: Arc<Inner>,
+    pub(super) chain: Arc<Inner>,
     guests: Vec<Guest>,
     /// Columns of constants made so far, by slot: cut to a batch's rows without a copy.
     constants: Vec<Option<ArrayRef>>,
@@ -136,6 +136,7 @@ impl<'a> Flow<'a> {
         self.rows = u32::try_from(answer.rows).unwrap_or(u32::MAX);
         if answer.repeats {
             self.repeater = Some(step);
+            self.bound_rows(step)?;
         }
         for (slot, array) in step.slots.iter().zip(answer.columns) {
             self.columns[*slot] = Some((array, self.maps.len() - 1));
@@ -157,8 +158,8 @@ impl<'a> Flow<'a> {
         }
         let columns: Vec<_> = lowered.iter().map(lower::Lowered::column).collect();
         let output = guest.transform(self.rows, &columns)?;
-        let max_rows = u64::from(self.batch_rows) * u64::from(self.chain.engine.settings().rows_factor);
-        let mut answer = check::check(output, &step.makes, self.rows, max_rows)
+        let limit = self.chain.engine.settings().output;
+        let mut answer = check::check(output, &step.makes, self.rows, limit)
             .map_err(|why| guest.blame(Call::Transform, why))?;
         self.chain.group(&mut answer.rejects);
         let rejects = std::mem::take(&mut answer.rejects);
@@ -215,7 +216,7 @@ impl<'a> Flow<'a> {
         }
         if let (Map::Rows(rows), Some(step)) = (&map, self.repeater) {
             let bytes = gathered_bytes(&array, rows.rows.values());
-            self.bound(step, bytes)?;
+            self.bound_bytes(step, bytes)?;
         }
         let gathered = gather(&array, &map).map_err(Error::Bug)?;
         let now = self.maps.len() - 1;
@@ -225,31 +226,50 @@ impl<'a> Flow<'a> {
 
     fn constant(&mut self, slot: usize, value: &Constant) -> Result<ArrayRef, Error> {
         let rows = self.rows as usize;
+        // Counted also where it is there from a batch before: else it would depend on that one what this may become.
+        if let Some(step) = self.repeater {
+            self.bound_bytes(step, width(value) * rows as u64)?;
+        }
         if let Some(array) = self.constants[slot].as_ref().filter(|array| array.len() >= rows) {
             return Ok(array.slice(0, rows));
-        }
-        if let (Constant::Text(text), Some(step)) = (value, self.repeater) {
-            self.bound(step, (text.len() as u64 + 4) * rows as u64)?;
         }
         let array = repeat(value, rows);
         self.constants[slot] = Some(Arc::clone(&array));
         Ok(array)
     }
 
+    /// Counted for each row of the batch, all modules so far together: what becomes of a row does not depend on the
+    /// rows beside it.
+    fn bound_rows(&self, step: &ModuleStep) -> Result<(), Error> {
+        let limit = self.chain.engine.settings().rows_factor;
+        let mut copies = vec![0_u32; self.batch_rows as usize];
+        (0..self.rows).for_each(|row| copies[self.maps[0].at(row) as usize] += 1);
+        match copies.into_iter().max() {
+            Some(most) if most > limit => Err(self
+                .over(step, format!("a row became {most} rows; at most {limit} are allowed (rows_factor)"))),
+            _ => Ok(()),
+        }
+    }
+
     /// Repeated rows can become any number of bytes.
-    fn bound(&mut self, step: &ModuleStep, bytes: u64) -> Result<(), Error> {
+    fn bound_bytes(&mut self, step: &ModuleStep, bytes: u64) -> Result<(), Error> {
         let limit = self.chain.engine.settings().output;
         self.repeated_bytes = self.repeated_bytes.saturating_add(bytes);
         if self.repeated_bytes <= limit.0 {
             return Ok(());
         }
         let (rows, bytes) = (self.rows, self.repeated_bytes);
-        let why = Why::Output(format!(
-            "the columns that it keeps would have {bytes} bytes in {rows} rows, more than {limit} (output)"
-        ));
+        Err(self.over(
+            step,
+            format!("the columns that it keeps would have {bytes} bytes in {rows} rows, more than {limit} (output)"),
+        ))
+    }
+
+    /// The batch became too much with this module.
+    fn over(&self, step: &ModuleStep, what: String) -> Error {
         let (module, rows) = (step.module.path.clone(), Some(0..self.batch_rows));
-        let stopped = Stopped { module, call: Call::Transform, why, rows, frames: Vec::new() };
-        Err(Error::Stopped(Box::new(stopped)))
+        let why = Why::Output(what);
+        Error::Stopped(Box::new(Stopped { module, call: Call::Transform, why, rows, frames: Vec::new() }))
     }
 
     /// Adds which rows of the batch were in the module.
@@ -279,6 +299,16 @@ impl<'a> Flow<'a> {
             }
         };
         Ok(Outcome { rows: self.rows as usize, columns, origin, rejects: self.rejects, filtered })
+    }
+}
+
+/// Bytes of a constant in each row.
+fn width(value: &Constant) -> u64 {
+    match value {
+        Constant::Text(text) => text.len() as u64 + 4,
+        Constant::Boolean(_) => 1,
+        Constant::Date(_) => 4,
+        Constant::Int64(_) | Constant::Float64(_) | Constant::Time(_) | Constant::Timestamp(_) => 8,
     }
 }
 

@@ -1,5 +1,5 @@
-//! The `[transform]` section: what a module may use. Nothing here changes what rows come out, only whether a
-//! module is stopped.
+//! The `[transform]` section: what a module may use. Nothing here changes what a module makes of a row, only with
+//! which rows it is stopped.
 
 use std::time::Duration;
 
@@ -17,17 +17,19 @@ pub struct Settings {
     /// The most linear memory of one instance, 64 KiB to 4 GiB. Each stream has an instance of each module; a module
     /// compiled from Rust or C needs 1 to 4 MiB, one that brings an interpreter 50 MiB.
     pub memory: ByteSize,
-    /// The longest that one call into a module may take: its start-up with `plan`, or one batch. 1 ms to 1 h.
+    /// The longest that one call into a module may take: its start-up, its `plan`, or one batch. 1 ms to 1 h.
     /// Ordinary batches take a millisecond, so 5 s finds endless loops and spares slow machines.
     pub call_timeout: Span,
-    /// How many rows a batch may become, as a multiple of its rows: 1,000 bounds a fan-out that went wrong.
+    /// How many rows a row may become, all modules together: 1,000 bounds a fan-out that went wrong. Whole batches are
+    /// bounded by `output`.
     pub rows_factor: u32,
-    /// The most bytes that a batch may become: what a module answers, and what the columns that it keeps grow to
-    /// when rows are repeated. 4 KiB to 1 GiB; a batch going in holds about 256 KiB.
+    /// The most bytes that a batch may become: what a module answers (a boolean in an array counts as a byte), and what
+    /// the columns that it keeps grow to when rows are repeated. A batch that becomes more is tried in halves, so only
+    /// rows that are too much alone are rejects. 4 KiB to 1 GiB; a batch going in holds about 256 KiB.
     pub output: ByteSize,
     /// The deepest call stack inside a module, 64 KiB to 1 MiB.
     pub stack: ByteSize,
-    /// The most elements of one instance's function tables. A large interpreter has 20,000.
+    /// The most elements of one instance's function tables together. A large interpreter has 20,000.
     pub table_elements: u32,
     /// How many lines one instance may log; what comes behind is dropped, and said so once.
     pub log_lines: u32,

@@ -1,6 +1,7 @@
-//! Modules of all kinds through the whole stage: what is refused, what is stopped, what is honest.
+//! Modules of all kinds through the whole stage: what is refused, what is stopped, what is honest, what makes many rows.
 
 mod evil;
+mod fan_out;
 mod honest;
 mod refused;
 

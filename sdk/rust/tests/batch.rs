@@ -245,15 +245,22 @@ mod exact {
         let fields = [Field::nullable("price", types[0]), Field::nullable("key", types[1])];
         let mut planned = __etl_plan(&fields, &[]).unwrap();
         let (mut prices, mut keys) = (Writer::<Numeric<&str>>::default(), Writer::<Uuid>::default());
-        for price in ["-12.50", "NaN", "79228162514264337593543950335", "0.12345678901234567890123456789"] {
+        let numbers = ["-12.50", "NaN", "79228162514264337593543950335", "0.12345678901234567890123456789"];
+        let scientific = ["1e5", "-1.50E-3", "2.5e+1", "1e28", "1e29", "1.2345678901234567890123456789e28"];
+        // One digit more than fits, which must not be rounded.
+        let long =
+            ["79228162514264337593543950335.5e1", "0.12345678901234567890123456789e-1", "1e", "e5", "1e-29"];
+        for price in [&numbers[..], &scientific, &long].concat() {
             prices.push(Numeric(price));
             keys.push(Uuid([7; 16]));
         }
-        let batch = Batch::new(4, &types, vec![prices.finish(), keys.finish()]).unwrap();
+        let batch = Batch::new(15, &types, vec![prices.finish(), keys.finish()]).unwrap();
         let output = planned.transform(&batch).unwrap();
         let out_of_range = Reject::from("price is out of range");
-        assert_eq!(output.rejects, [(1, out_of_range.clone()), (3, out_of_range)]);
-        assert_eq!(output.columns[0].data, b"-12.5079228162514264337593543950335");
-        assert_eq!(output.columns[1].data, [7; 32]);
+        assert_eq!(output.rejects, [1, 3, 8, 10, 11, 12, 13, 14].map(|row| (row, out_of_range.clone())));
+        let exact = ["-12.50", "79228162514264337593543950335", "100000", "-0.00150", "25"];
+        let large = ["10000000000000000000000000000", "12345678901234567890123456789"];
+        assert_eq!(output.columns[0].data, [&exact[..], &large].concat().concat().as_bytes());
+        assert_eq!(output.columns[1].data, [7; 16 * 7]);
     }
 }

@@ -5,6 +5,7 @@
 
 mod bed;
 mod changed;
+mod fan_out;
 mod files;
 mod module;
 mod poison;

@@ -140,7 +140,7 @@ async fn every_lie_about_a_batch_is_caught_before_a_row_of_it_is_loaded() {
         ("rows-missing", "1 rows without an origin"),
         ("emitted-and-rejected", "row 1 is both emitted and rejected"),
         ("list-4gib", "list pointer/length out of bounds"),
-        ("rows-many", "it answered 4294967295 rows for a batch of 2"),
+        ("rows-many", "4294967295 rows without an origin, but 2 rows of the batch were not rejected"),
     ] {
         let ran = run(&bed, name).code(7);
         ran.says(&["rows rejected, more than max_rejects = 0", &format!("{name}.wasm was stopped"), says]);

@@ -13,7 +13,7 @@ const CLASSES: [(char, &str, &str); 18] = [
     ('L', "time_limit", "it took longer than 300 ms (call_timeout)"),
     ('S', "stack_limit", "its calls nest deeper than 512 KiB of stack (stack); in deeper < "),
     ('M', "memory_limit", "of memory, more than 256 MiB (memory)"),
-    ('N', "output_limit", "it answered 4294967295 rows for a batch of 1"),
+    ('N', "bad_answer", "4294967295 rows without an origin, but 1 rows of the batch were not rejected"),
     ('A', "output_limit", "it answered more than 64 MiB (output)"),
     ('Z', "bad_answer", "list pointer/length out of bounds"),
     ('U', "bad_answer", "column `made`: row 0 is not UTF-8"),
@@ -143,7 +143,10 @@ async fn one_guilty_row_over_the_limit_ends_the_run_and_a_higher_limit_continues
 async fn a_batch_of_endless_rows_ends_the_run_after_a_few_of_them() {
     let endless = poisoned(1024, |_| Some(1));
     let bed = bed("poison_endless", &endless, "streams = 1").await;
-    run(&bed).code(7).says(&["1 of 1 rows rejected, more than max_rejects = 0 allows"]);
+    run(&bed).code(7).says(&[
+        "1 of 1 rows rejected, more than max_rejects = 0 allows",
+        "hint: raise the limit that the reason names, in [transform], or max_rejects",
+    ]);
     assert_eq!(bed.ledger().await, (0, 0, 1));
     recipe(&bed, "streams = 1\nmax_rejects = 100000");
     let ran = run(&bed).code(4);

@@ -15,7 +15,7 @@ use super::folder::Folder;
 use crate::copy::error::Error;
 use crate::copy::ledger::{Committed, Gate, Loaded, OnCommit, SplitKey, Waited};
 use crate::copy::message::{ChunkEnd, Message};
-use crate::copy::rejected::{cell, hex};
+use crate::copy::rejected::{cell, hex, json_line};
 use crate::counters::{Asides, Counts, Live};
 use crate::failpoint::{self, Point};
 use crate::position::Position;
@@ -280,12 +280,11 @@ fn line(reject: &Reject) -> String {
         "position": position.stored(), "line": position.line(), "stage": stage.name(), "code": code,
         "reason": reason, "cut": cut,
     });
-    let start = start.to_string();
     let (key, value) = match original {
         // Already JSON, with numbers that a parser would round.
         Original::Columns(json) => ("original", json.clone()),
         Original::Bytes(bytes) => ("original_bytes", json!(hex(bytes)).to_string()),
         Original::Nothing => ("original", "null".into()),
     };
-    format!("{},\"{key}\":{value}}}\n", start.trim_end_matches('}'))
+    json_line(&start, key, &value)
 }

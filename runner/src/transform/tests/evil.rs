@@ -29,6 +29,7 @@ fn every_lie_about_a_batch_is_named() {
         ("columns-extra", "2 columns; its plan makes 1"),
         ("origin-outside", "origin 2 in a batch of 2 rows"),
         ("origin-long", "3 origins for 2 rows"),
+        ("rows-many", "4294967295 rows without an origin, but 2 rows of the batch were not rejected"),
         ("rows-missing", "1 rows without an origin, but 2 rows of the batch were not rejected"),
         ("emitted-and-rejected", "row 1 is both emitted and rejected"),
         ("rejects-outside", "it rejects row 7 of a batch of 2 rows"),
@@ -130,10 +131,14 @@ fn lists_that_alias_one_buffer_end_at_the_output_limit() {
 }
 
 #[test]
-fn too_many_rows_end_at_the_rows_limit() {
-    let stopped = stopped(&engine(), "rows-many");
-    let expected = "it answered 4294967295 rows for a batch of 2; at most 2000 are allowed (rows_factor)";
+fn booleans_in_arrays_count_as_bytes() {
+    let stopped = stopped(&engine(), "bits-many");
+    let expected = "it answered more than 64 MiB (output), where a boolean in an array counts as a byte";
     assert_eq!(stopped.why, Why::Output(expected.into()));
+    let modules = Modules::new();
+    let output = ByteSize(72 << 20);
+    let enough = Engine::new(&Settings { output, ..Settings::default() }, None).unwrap();
+    assert_eq!(run(&enough, modules.guest("bits-many")).unwrap().rows, 2);
 }
 
 #[test]
@@ -171,6 +176,31 @@ fn a_module_that_was_stopped_starts_anew_with_new_instances() {
         assert!(instance.apply(2, &columns).is_err(), "a trapped instance answers no more");
         instance.reopen().unwrap();
     }
+}
+
+/// No guest can do so as long as it gets nothing of the world: its place is taken by another one.
+#[test]
+fn an_instance_that_plans_otherwise_than_the_first_is_refused_at_any_time() {
+    let engine = engine();
+    let modules = Modules::new();
+    let plan = || Chain::plan(&engine, &[module(modules.guest("honest-echo"))], &two_rows().0).unwrap();
+    let other = module::Module::load(&engine, &modules.guest("honest-filter")).unwrap();
+    let exchange = |inner: &mut Arc<chain::Inner>| {
+        Arc::get_mut(inner).unwrap().modules[0].module = Arc::clone(&other);
+    };
+    let is_refused = |error: Error| {
+        let text = error.to_string();
+        assert!(error.of_rows().is_none(), "{text}");
+        assert!(text.contains("stopped in plan: a second instance planned something else"), "{text}");
+    };
+    let mut instance = plan().open().unwrap();
+    instance.reopen().unwrap();
+    exchange(&mut instance.chain);
+    is_refused(instance.reopen().unwrap_err());
+    let mut chain = plan();
+    chain.open().unwrap();
+    exchange(&mut chain.inner);
+    is_refused(chain.open().unwrap_err());
 }
 
 #[test]

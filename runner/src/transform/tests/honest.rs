@@ -261,21 +261,6 @@ fn a_columns_origin_is_followed_through_renames_and_modules() {
 }
 
 #[test]
-fn rows_that_would_grow_without_bound_are_not_made() {
-    let modules = Modules::new();
-    let settings = Settings { output: crate::units::ByteSize(1 << 20), ..Settings::default() };
-    let engine = Engine::new(&settings, None).unwrap();
-    let input =
-        [Field::nullable("n", Type::of(Scalar::Int32)), Field::nullable("wide", Type::of(Scalar::Text))];
-    let chain = Chain::plan(&engine, &[module(modules.guest("honest-script"))], &input).unwrap();
-    let n: ArrayRef = Arc::new(Int32Array::from(vec![900]));
-    let wide: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(2000)]));
-    let error = chain.open().unwrap().apply(1, &[n, wide]).unwrap_err();
-    assert_eq!(error.rows(), Some(0..1));
-    assert!(error.to_string().contains("the columns that it keeps would have"), "{error}");
-}
-
-#[test]
 fn columns_that_were_not_agreed_on_are_a_mistake_of_ours_and_no_panic() {
     let modules = Modules::new();
     let (fields, columns) = two_rows();

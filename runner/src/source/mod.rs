@@ -34,6 +34,7 @@ mod corrected;
 pub mod csv;
 mod describe;
 mod error;
+mod escaped;
 mod fingerprint;
 mod found;
 #[cfg(fuzzing)]

@@ -7,7 +7,8 @@ pub struct Dialect {
     pub delimiter: u8,
     /// Around a cell that holds a delimiter, a quote or a line end. `None`: quotes have no meaning.
     pub quote: Option<u8>,
-    /// In front of a quote inside a quoted cell. `None`: only a doubled quote stands for one.
+    /// In front of a quote or of itself inside a quoted cell; in front of anything else it is data. `None`: only a doubled
+    /// quote stands for one.
     pub escape: Option<u8>,
 }
 

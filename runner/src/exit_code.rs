@@ -22,7 +22,7 @@ pub enum ExitCode {
     TooManyRejects = 7,
     /// All rows are loaded but some, which ended as rejects within what the recipe allows.
     DoneWithRejects = 8,
-    /// Recipe, module, source or target changed since the run began; nothing was touched.
+    /// Recipe, module, source or target changed since the load began; nothing of what it is now was loaded.
     Drift = 9,
     /// Another `etl run` is at work on what is left; this one loaded nothing twice.
     Busy = 10,
@@ -77,7 +77,7 @@ impl ExitCode {
                 "All rows are loaded but some, which ended as rejects within what the recipe allows."
             }
             ExitCode::Drift => {
-                "Recipe, module, source or target changed since the run began. Nothing was touched: go back, or start over with `--fresh`."
+                "Recipe, module, source or target changed since the load began. Nothing of what it is now was loaded: go back, or start over with `--fresh`."
             }
             ExitCode::Busy => "Another `etl run` is at work on what is left. This one loaded nothing twice.",
             ExitCode::Problems => "`etl check` found problems. Nothing was touched.",

@@ -106,6 +106,7 @@ fn of_source(error: &source::Error) -> ExitCode {
             | source::cassandra::Error::Tls { .. }
             | source::cassandra::Error::PasswordFile { .. },
         ) => ExitCode::Usage,
+        source::Error::Changed { .. } => ExitCode::Drift,
         _ => ExitCode::Source,
     }
 }

@@ -3,7 +3,6 @@
 //! Must not know: how splits are loaded.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,7 +17,7 @@ use crate::feed_adopt::Adopted;
 use crate::job_units::{Cutting, JobUnit};
 use crate::position::Position;
 use crate::queue::Queue;
-use crate::source;
+use crate::source::{self, Opened, SourceFile};
 use crate::stream::Task;
 use crate::tiling::{Cut, Found, tile};
 use crate::tiling_ring;
@@ -84,10 +83,10 @@ impl Feeder<'_> {
         self.hand_out(table, &unit, &splits, &mut handed);
         while !source.tiled && !self.stopped() {
             let complete = match &unit.cutting {
-                Cutting::Records { path, dialect } => {
+                Cutting::Records { file, dialect } => {
                     let from = source.tiled_to.clone();
                     let cut = Cut { dialect: *dialect, split_bytes: source.split_bytes, from };
-                    self.cut(table, &unit, (path, cut), &mut source, &mut handed)?
+                    self.cut(table, &unit, (file, cut), &mut source, &mut handed)?
                 }
                 Cutting::Never => {
                     let whole = vec![NewSplit { start: unit.body.clone(), end: None }];
@@ -113,12 +112,15 @@ impl Feeder<'_> {
         &self,
         table: usize,
         unit: &JobUnit,
-        (path, cut): (&Path, Cut),
+        (file, cut): (&SourceFile, Cut),
         source: &mut Source,
         handed: &mut usize,
     ) -> Result<bool, Error> {
+        let mut opened = Opened::open(file)?;
+        let bytes = opened.file();
         let mut complete = false;
         let found = |found: Found| -> Result<bool, CutError> {
+            opened.check()?;
             let new = found.splits.into_iter().map(|s| NewSplit { start: s.start, end: Some(s.end) });
             let new: Vec<NewSplit> = new.collect();
             if !self.append(table, source, &new, found.tiled_to, found.complete)? {
@@ -128,8 +130,9 @@ impl Feeder<'_> {
             complete = found.complete;
             Ok(!self.stopped())
         };
-        tile(path, cut, found).map_err(|error| match error {
+        tile(&bytes, cut, found).map_err(|error| match error {
             CutError::Io(error) => Error::Scan { file: unit.unit.key().into(), error },
+            CutError::Source(error) => error.into(),
             CutError::Copy(error) => error.into(),
         })?;
         Ok(complete || self.stopped())
@@ -225,12 +228,19 @@ impl Feeder<'_> {
 /// What can end a scan.
 enum CutError {
     Io(io::Error),
+    Source(source::Error),
     Copy(copy::error::Error),
 }
 
 impl From<io::Error> for CutError {
     fn from(error: io::Error) -> Self {
         CutError::Io(error)
+    }
+}
+
+impl From<source::Error> for CutError {
+    fn from(error: source::Error) -> Self {
+        CutError::Source(error)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::copy::ledger::{Gate, Ledger, Source, Split};
 use crate::feed::Error;
 use crate::job::Job;
 use crate::job_units::{Cutting, JobUnit};
-use crate::source::{self, Fingerprint, Unit};
+use crate::source::{Fingerprint, Unit};
 use crate::split::split_bytes;
 use crate::tiling_ring::TABLE_SPLIT_BYTES;
 
@@ -77,7 +77,7 @@ pub(crate) async fn adopt(
     }
     let mut adopted = Vec::new();
     for unit in &job.units {
-        let now = Now::of(unit, job)?;
+        let now = Now::of(unit, job);
         let known = stored.iter().find(|source| source.source == unit.unit.key()).cloned();
         let (source, splits) = match known {
             Some(source) => (source, of(&splits, unit.unit.key())),
@@ -108,12 +108,12 @@ enum Now {
 }
 
 impl Now {
-    fn of(unit: &JobUnit, job: &Job) -> Result<Now, Error> {
-        Ok(match &unit.unit {
-            Unit::File(file, _) => Now::File(source::fingerprint(file)?),
-            Unit::Corrected(corrected) => Now::Corrected(source::fingerprint(&corrected.file)?),
+    fn of(unit: &JobUnit, job: &Job) -> Now {
+        match &unit.unit {
+            Unit::File(file, _) => Now::File(file.fingerprint()),
+            Unit::Corrected(corrected) => Now::Corrected(corrected.file.fingerprint()),
             Unit::Table(table) => Now::Table(table.fingerprint(job.path.chain.reads())),
-        })
+        }
     }
 
     /// As the ledger keeps it. A struct of numbers and texts always has a JSON form.
@@ -185,13 +185,11 @@ async fn compare(ledger: &Ledger, source: &Source, now: &Now) -> Result<(), Erro
             let then: Option<Fingerprint> = serde_json::from_str(&source.fingerprint).ok();
             match then {
                 Some(then) if then == *now_is => return Ok(()),
-                Some(then) if then.same_content(now_is) => {
-                    return Ok(ledger.renew_fingerprint(&source.source, &now.json()).await?);
-                }
-                Some(then) if then.size != now_is.size => {
-                    format!("it had {} bytes and has {} now", then.size, now_is.size)
-                }
-                _ => "it has another content now".into(),
+                Some(then) => match then.difference(now_is) {
+                    None => return Ok(ledger.renew_fingerprint(&source.source, &now.json()).await?),
+                    Some(differs) => differs,
+                },
+                None => "it has another content now".into(),
             }
         }
         Now::Table(now_is) => {

@@ -71,12 +71,13 @@ pub(crate) enum ProblemKind {
 }
 
 /// Makes the recipe's table `index` ready, but for its target.
-/// `cluster` is what the recipe's source answered, if it is one. For a thread that may block, inside a runtime.
+/// `cluster` is what the recipe's source answered, if it is one, and `memory` the run's. For a thread that may block, inside a runtime.
 pub(crate) fn prepare(
     recipe: &Recipe,
     index: usize,
     engine: &Engine,
     cluster: Option<&Arc<Cluster>>,
+    memory: &Memory,
 ) -> Result<Job, Problem> {
     let table = &recipe.tables[index];
     let of_source = |kind| Problem { key: key_of(&kind, index), kind };
@@ -107,7 +108,7 @@ pub(crate) fn prepare(
         keep: recipe.rejects.keep,
         keys: keys(&units),
         chunk: ChunkLimits { rows: run.chunk_rows, bytes: run.chunk_bytes.0, time: run.chunk_time.0 },
-        memory: Memory::new(run.memory.0, run.streams as usize),
+        memory: memory.clone(),
     };
     Ok(Job {
         from: table.from.clone(),

@@ -2,7 +2,6 @@
 //!
 //! Must not know: what happens to the rows.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -13,7 +12,7 @@ use crate::position::Position;
 use crate::recipe::{Recipe, Source, Table};
 use crate::schema::Field;
 use crate::source::cassandra::{self, Cluster, TableName};
-use crate::source::{self, Compression, Described, Input, SourceFile, Unit, csv};
+use crate::source::{self, Described, SourceFile, Unit, csv};
 
 /// One of them.
 #[derive(Clone, Debug)]
@@ -29,7 +28,7 @@ pub(crate) struct JobUnit {
 pub(crate) enum Cutting {
     /// A file is cut between records.
     Records {
-        path: PathBuf,
+        file: Arc<SourceFile>,
         /// How it is written.
         dialect: Dialect,
     },
@@ -85,18 +84,16 @@ fn files(
                 return Err(ProblemKind::Columns { file: file.key, first });
             }
         }
+        let file = Arc::new(file);
         let cutting = cutting(&file, dialect);
-        units.push(JobUnit { cutting, unit: Unit::File(Arc::new(file), Arc::clone(&settings)), body });
+        units.push(JobUnit { cutting, unit: Unit::File(file, Arc::clone(&settings)), body });
     }
     Ok((units, fields.unwrap_or_default()))
 }
 
 /// A compressed file has no place to start from but its beginning.
-fn cutting(file: &SourceFile, dialect: Dialect) -> Cutting {
-    match (&file.input, file.compression) {
-        (Input::File(path), Compression::None) => Cutting::Records { path: path.clone(), dialect },
-        _ => Cutting::Never,
-    }
+fn cutting(file: &Arc<SourceFile>, dialect: Dialect) -> Cutting {
+    if file.seekable() { Cutting::Records { file: Arc::clone(file), dialect } } else { Cutting::Never }
 }
 
 /// A table of the cluster.

@@ -61,6 +61,14 @@ impl Drop for Loan {
 }
 
 #[cfg(test)]
+impl Memory {
+    /// Whether a row larger than a share is in flight.
+    pub(crate) fn is_lent(&self) -> bool {
+        *self.pool.lent.lock().unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -182,18 +182,24 @@ impl Walker {
         let mut chunk = Chunk::new(piece.from.clone(), path.chunk, piece.pace.clone(), messages);
         loop {
             let batch = match self.next(&mut reader, chunk.rows_left(path.batch_rows))? {
-                Next::Batch(batch) => batch,
+                Next::Batch(batch) => Some(batch),
+                // A chunk ends in time nevertheless, and so does a run that is being stopped.
+                Next::Idle => None,
                 Next::End => break,
                 Next::Stopped => {
-                    let sent = chunk.counts().read == 0 || self.end(&mut chunk, piece, false)?;
+                    let sent = chunk.counts().read == 0 || self.end(&mut chunk, &mut reader, piece, false)?;
                     return Ok(if sent { Ended::Stopped } else { Ended::Abandoned });
                 }
             };
-            let carried = self.carry(batch, piece, &mut chunk)?;
+            let carried = match batch {
+                Some(batch) => self.carry(batch, piece, &mut chunk)?,
+                None => !messages.is_closed(),
+            };
             let stopped = self.stop.load(Ordering::Relaxed);
             let full = self.bisect.ends_chunk() || stopped || chunk.is_full();
             let ends = full && chunk.counts().read > 0;
-            let sent = carried && chunk.flush() && (!ends || self.end(&mut chunk, piece, false)?);
+            let sent =
+                carried && chunk.flush() && (!ends || self.end(&mut chunk, &mut reader, piece, false)?);
             self.live.spent(Work::Wait, chunk.take_waited());
             match (sent, stopped) {
                 (false, _) => return Ok(Ended::Abandoned),
@@ -201,7 +207,7 @@ impl Walker {
                 (true, false) => {}
             }
         }
-        let sent = self.end(&mut chunk, piece, true)?;
+        let sent = self.end(&mut chunk, &mut reader, piece, true)?;
         Ok(if sent { Ended::Done } else { Ended::Abandoned })
     }
 
@@ -285,8 +291,15 @@ impl Walker {
         Ok(true)
     }
 
-    /// Ends the chunk in hand. False when the sender is gone.
-    fn end(&self, chunk: &mut Chunk<'_>, piece: &Piece, done: bool) -> Result<bool, Error> {
+    /// Ends the chunk in hand, if its rows are of the source that was found. False when the sender is gone.
+    fn end(
+        &self,
+        chunk: &mut Chunk<'_>,
+        reader: &mut source::Reader,
+        piece: &Piece,
+        done: bool,
+    ) -> Result<bool, Error> {
+        reader.check()?;
         if !chunk.counts().balanced() {
             let (from, counts) = (chunk.begin().clone(), *chunk.counts());
             return Err(Error::Unbalanced { source_key: piece.unit.key().into(), from, counts });

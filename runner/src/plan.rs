@@ -13,8 +13,8 @@ use crate::job::Job;
 use crate::job_units::{Cutting, JobUnit};
 use crate::prepare::Prepared;
 use crate::recipe::Recipe;
+use crate::source::Opened;
 use crate::source::cassandra::Ring;
-use crate::source::{self, Unit};
 use crate::split::{Split, TokenSplit, largest_first, split_bytes};
 use crate::tiling::{Cut, Found, tile};
 use crate::tiling_ring::{TABLE_SPLIT_BYTES, tile_known};
@@ -100,11 +100,9 @@ impl Planned<'_> {
 async fn splits(recipe: &Recipe, unit: &JobUnit) -> Result<Vec<Shown>, Failure> {
     let wanted = recipe.run.split_bytes.map(|size| size.0);
     match (&unit.unit, &unit.cutting) {
-        (Unit::File(file, _), Cutting::Records { path, dialect }) => {
-            let fingerprint = source::fingerprint(file)
-                .map_err(|error| Failure::Load(crate::feed::Error::Source(error).into()))?;
-            let split_bytes =
-                wanted.unwrap_or_else(|| split_bytes(fingerprint.size, recipe.run.streams as usize));
+        (_, Cutting::Records { file, dialect }) => {
+            let size = file.fingerprint().size;
+            let split_bytes = wanted.unwrap_or_else(|| split_bytes(size, recipe.run.streams as usize));
             let cut = Cut { dialect: *dialect, split_bytes, from: unit.body.clone() };
             let mut splits = Vec::new();
             let found = |found: Found| -> Result<bool, io::Error> {
@@ -112,7 +110,9 @@ async fn splits(recipe: &Recipe, unit: &JobUnit) -> Result<Vec<Shown>, Failure> 
                 Ok(true)
             };
             let scan = |error| crate::feed::Error::Scan { file: file.key.clone(), error };
-            tile(path, cut, found).map_err(|error| Failure::Load(scan(error).into()))?;
+            let opened = Opened::open(file)
+                .map_err(|error| Failure::Load(crate::feed::Error::Source(error).into()))?;
+            tile(&opened.file(), cut, found).map_err(|error| Failure::Load(scan(error).into()))?;
             Ok(splits)
         }
         (_, Cutting::Ring(table)) => {

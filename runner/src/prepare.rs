@@ -11,6 +11,7 @@ use crate::copy::postgres::environment::Environment;
 use crate::copy::postgres::table::Table;
 use crate::failure::Failure;
 use crate::job::{self, Job, Problem};
+use crate::memory::Memory;
 use crate::recipe::{Flags, Recipe, Source, Target};
 use crate::source;
 use crate::source::cassandra::Cluster;
@@ -100,9 +101,12 @@ impl Prepared {
             },
         };
         let (recipe, engine) = (self.recipe.clone(), self.engine.clone());
+        let memory = Memory::new(recipe.run.memory.0, recipe.run.streams as usize);
         let prepare = move || {
             let tables = 0..recipe.tables.len();
-            tables.map(|index| job::prepare(&recipe, index, &engine, cluster.as_ref())).collect::<Vec<_>>()
+            tables
+                .map(|index| job::prepare(&recipe, index, &engine, cluster.as_ref(), &memory))
+                .collect::<Vec<_>>()
         };
         let prepared = tokio::task::spawn_blocking(prepare).await;
         prepared.map_err(|panic| Failure::Internal(format!("a table's preparation ended: {panic}")))
@@ -195,3 +199,25 @@ fn cache_folder() -> Option<PathBuf> {
 
 /// How long the tokio runtime may take to end what is still open.
 pub(crate) const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_tables_of_a_run_share_one_pool_for_large_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.csv"), "a\n1\n").unwrap();
+        let table = |into: &str| format!("[[tables]]\nfrom = 'a.csv'\ninto = '{into}'\n");
+        let text = format!("name = 'n'\n{}{}", table("one"), table("two"));
+        let path = folder.path().join("r.toml");
+        let recipe = Recipe::parse(text.as_bytes(), &path, folder.path(), [], &Flags::default()).unwrap();
+        let engine = Engine::new(&recipe.transform, None).unwrap();
+        let jobs = Prepared { recipe, target_key: "", engine }.jobs().await.unwrap_or_default();
+        let [Ok(one), Ok(two)] = &jobs[..] else { panic!("{jobs:?}") };
+        let loan = one.path.memory.borrow_pool();
+        assert!(two.path.memory.is_lent());
+        drop(loan);
+        assert!(!two.path.memory.is_lent());
+    }
+}

@@ -89,8 +89,15 @@ pub(crate) fn check_writes(diagnosis: &mut Diagnosis, target: &Target, tables: &
 
 /// Tells of keys of tables that do not go with the source. Each table comes with its place in the recipe.
 pub(crate) fn check_tables(diagnosis: &mut Diagnosis, source: &Source, tables: &[(usize, Table)]) {
+    let mut reads_stdin = false;
     for (at, table) in tables {
         let path = format!("tables[{at}]");
+        let is_stdin = matches!(source, Source::Csv(_)) && table.from == "-";
+        if is_stdin && reads_stdin {
+            let what = "is standard input, which another table reads already: it can be read only once";
+            diagnosis.wrong(&join(&path, "from"), what);
+        }
+        reads_stdin |= is_stdin;
         match source {
             Source::Csv(_) => check_of_csv(diagnosis, &path, table),
             Source::Cassandra(_) => check_of_cassandra(diagnosis, &path, table),
@@ -139,6 +146,15 @@ mod tests {
 
     const CLUSTER: &str = "name = 'n'\n[source.cassandra]\nhosts = ['a']\n";
     const TABLE: &str = "[[tables]]\nfrom = 'ks.t'\ninto = 't'\n";
+
+    #[test]
+    fn standard_input_is_read_by_one_table() {
+        let table = |into: &str| format!("[[tables]]\nfrom = '-'\ninto = '{into}'\n");
+        assert!(read(&format!("name = 'n'\n{}", table("a")), &[]).is_ok());
+        let problems = read(&format!("name = 'n'\n{}{}", table("a"), table("b")), &[]).unwrap_err();
+        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        assert!(problem.starts_with("r.toml:6:") && problem.contains("`tables[1].from`"), "{problem}");
+    }
 
     #[test]
     fn a_trial_goes_to_files_unless_the_flag_names_the_target() {

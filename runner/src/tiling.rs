@@ -5,7 +5,6 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::thread;
 
 use crate::dialect::Dialect;
@@ -40,31 +39,30 @@ pub(crate) struct Found {
     pub(crate) complete: bool,
 }
 
-/// Scans the file from `cut.from` to its end and hands out splits as they are found; `found` answers whether to
+/// Scans `file` from `cut.from` to its end and hands out splits as they are found; `found` answers whether to
 /// go on. The last call says `complete`.
 pub(crate) fn tile<E: From<io::Error>>(
-    path: &Path,
+    file: &File,
     cut: Cut,
     mut found: impl FnMut(Found) -> Result<bool, E>,
 ) -> Result<(), E> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-    tile_with(path, cut, threads, BLOCK_BYTES, &mut found)
+    tile_with(file, cut, threads, BLOCK_BYTES, &mut found)
 }
 
 fn tile_with<E: From<io::Error>>(
-    path: &Path,
+    file: &File,
     cut: Cut,
     threads: usize,
     block_bytes: usize,
     found: &mut impl FnMut(Found) -> Result<bool, E>,
 ) -> Result<(), E> {
-    let file = File::open(path)?;
     let scanner = Scanner::new(cut.dialect, cut.split_bytes);
     let mut tiler = Tiler::new(cut.split_bytes, cut.from.clone());
     let mut blocks = vec![vec![0; block_bytes]; threads];
     let mut offset = cut.from.byte();
     loop {
-        let (summaries, end) = scan_blocks(&file, &scanner, offset, &mut blocks)?;
+        let (summaries, end) = scan_blocks(file, &scanner, offset, &mut blocks)?;
         let splits: Vec<Split> = summaries.iter().flat_map(|summary| tiler.push(summary)).collect();
         offset += summaries.iter().map(|summary| summary.len).sum::<u64>();
         if end {
@@ -161,7 +159,7 @@ mod tests {
             assert_eq!(all.last().map_or(&from, |split: &Split| &split.end), &found.tiled_to);
             Ok::<_, io::Error>(true)
         };
-        tile_with(file.path(), cut, threads, block_bytes, &mut found).unwrap();
+        tile_with(file.as_file(), cut, threads, block_bytes, &mut found).unwrap();
         (all, complete)
     }
 
@@ -195,7 +193,7 @@ mod tests {
             calls += 1;
             Ok::<_, io::Error>(false)
         };
-        tile_with(file.path(), cut(100, Position::FILE_START), 1, 500, &mut found).unwrap();
+        tile_with(file.as_file(), cut(100, Position::FILE_START), 1, 500, &mut found).unwrap();
         assert_eq!(calls, 1);
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::future::Future;
 use std::io::Read;
-use std::process::{Child, Output};
+use std::process::{Child, ChildStdin, Output};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -197,6 +197,11 @@ impl Process {
         let mut child = etl.start();
         let (out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
         Process(Some((child, [listen(out), listen(err)])))
+    }
+
+    /// Where to write its standard input, which ends when this is dropped; once, if it is piped.
+    pub fn input(&mut self) -> ChildStdin {
+        self.0.as_mut().expect("a process").0.stdin.take().expect("piped")
     }
 
     /// Its process id.

@@ -83,6 +83,12 @@ impl Etl {
         self
     }
 
+    /// Has its standard input written by the test: [`crate::bed::Process::input`].
+    pub fn stdin_piped(mut self) -> Etl {
+        self.0.stdin(Stdio::piped());
+        self
+    }
+
     /// Runs it on a terminal at which somebody types an answer when asked. What it says on either output is in `stdout`.
     pub fn on_a_terminal(mut self, asked: &str, typed: &str) -> Ran {
         let words = std::iter::once(self.0.get_program()).chain(self.0.get_args());

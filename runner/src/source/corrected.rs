@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Compression, Error, Input, SourceFile};
+use super::{Compression, Error, Input, Opened, SourceFile};
 
 mod cell;
 mod reader;
@@ -107,7 +108,8 @@ struct Row<'a> {
 /// The lines of a file, one after the other.
 struct Lines {
     file: String,
-    reader: BufReader<File>,
+    opened: Opened,
+    reader: BufReader<Arc<File>>,
     /// The line in hand, with its end; one byte more than it may be, if it is too long.
     text: Vec<u8>,
     /// Where it starts.
@@ -120,19 +122,19 @@ struct Lines {
 impl Lines {
     /// Opens `file` at a line's start.
     fn open(file: &SourceFile, byte: u64, line: u64) -> Result<Lines, Error> {
-        let path = match (&file.input, file.compression) {
-            (Input::File(path), Compression::None) => path,
-            _ => return Err(Error::Packed { file: file.key.clone() }),
+        let (Input::File(_), Compression::None) = (&file.input, file.compression) else {
+            return Err(Error::Packed { file: file.key.clone() });
         };
         let failed = |source: io::Error| Error::Read { file: file.key.clone(), source };
-        let mut opened = File::open(path).map_err(failed)?;
-        let size = opened.metadata().map_err(failed)?.len();
+        let opened = Opened::open(file)?;
+        let mut bytes = opened.file();
+        let size = bytes.metadata().map_err(failed)?.len();
         if size < byte {
             return Err(Error::Shrunk { file: file.key.clone(), size, expected: byte });
         }
-        opened.seek(SeekFrom::Start(byte)).map_err(failed)?;
-        let (reader, file) = (BufReader::new(opened), file.key.clone());
-        Ok(Lines { file, reader, text: Vec::new(), byte, line: line.saturating_sub(1), length: 0 })
+        bytes.seek(SeekFrom::Start(byte)).map_err(failed)?;
+        let (reader, file) = (BufReader::new(bytes), file.key.clone());
+        Ok(Lines { file, opened, reader, text: Vec::new(), byte, line: line.saturating_sub(1), length: 0 })
     }
 
     /// Takes the next line in hand; false at the end.

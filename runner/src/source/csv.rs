@@ -23,8 +23,8 @@ pub struct Settings {
     /// The character around cells that hold a delimiter, a quote or a line end, one ASCII character.
     /// Empty: quotes have no meaning.
     pub quote: String,
-    /// The character in front of a quote inside a quoted cell, one ASCII character. A doubled quote stands for one
-    /// in any case. Empty: there is no such character.
+    /// The character in front of a quote or of itself inside a quoted cell, one ASCII character; in front of anything
+    /// else it is data. A doubled quote stands for one in any case. Empty: there is no such character.
     pub escape: String,
     /// Words that mean NULL when a cell consists of one and is not quoted, besides the empty cell, which is NULL
     /// always. None by default, because any word may be a value.

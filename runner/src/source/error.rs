@@ -131,6 +131,16 @@ pub enum Error {
         /// Bytes that should be there.
         expected: u64,
     },
+    /// Somebody writes to a file that is loaded, or replaced it.
+    #[error(
+        "`{file}` changed while it was read: {what}; put it back as it was and the same command continues, give the new rows a file of their own, or load everything again with --fresh"
+    )]
+    Changed {
+        /// The file.
+        file: String,
+        /// What is different.
+        what: String,
+    },
     /// Standard input was read already.
     #[error("standard input can be read only once")]
     StdinTaken,

@@ -1,21 +1,21 @@
 //! Whether a file is still the one that was planned. Must not know what is in it.
 
 use std::fmt::Write;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Error, Input, SourceFile};
+use super::SourceFile;
 
 /// Bytes at each end of a file that are hashed.
 const END_BYTES: u64 = 64 * 1024;
 
 /// What tells one content of a file from another without reading all of it. Of the file as it is stored, compressed
 /// or not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Its length.
     pub size: u64,
@@ -30,27 +30,34 @@ impl Fingerprint {
     pub fn same_content(&self, other: &Fingerprint) -> bool {
         !self.hash.is_empty() && self.size == other.size && self.hash == other.hash
     }
-}
 
-/// The fingerprint of `file` now.
-pub fn fingerprint(file: &SourceFile) -> Result<Fingerprint, Error> {
-    let Input::File(path) = &file.input else {
-        return Ok(Fingerprint { size: 0, mtime_ns: 0, hash: String::new() });
-    };
-    let read = || {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
+    /// What tells the content that a file has `now` from this one.
+    pub fn difference(&self, now: &Fingerprint) -> Option<String> {
+        match self {
+            then if then.same_content(now) => None,
+            then if then.size != now.size => {
+                Some(format!("it had {} bytes and has {} now", then.size, now.size))
+            }
+            _ => Some("it has another content now".into()),
+        }
+    }
+
+    /// Of an open file, which must not become shorter meanwhile.
+    pub(super) fn of(file: &File, metadata: &Metadata) -> io::Result<Fingerprint> {
         let size = metadata.len();
         let mtime_ns = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
         let mut hash = Sha256::new();
-        add(&mut hash, &file, 0, size.min(END_BYTES))?;
-        add(&mut hash, &file, size.saturating_sub(END_BYTES), size.min(END_BYTES))?;
+        add(&mut hash, file, 0, size.min(END_BYTES))?;
+        add(&mut hash, file, size.saturating_sub(END_BYTES), size.min(END_BYTES))?;
         Ok(Fingerprint { size, mtime_ns, hash: hexadecimal(&hash.finalize()) })
-    };
-    read().map_err(|source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => Error::NoFile { path: path.clone() },
-        _ => Error::Read { file: file.key.clone(), source },
-    })
+    }
+}
+
+impl SourceFile {
+    /// What it was when it was found.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.known.as_ref().map(|known| known.fingerprint.clone()).unwrap_or_default()
+    }
 }
 
 fn add(hash: &mut Sha256, file: &File, from: u64, length: u64) -> io::Result<()> {
@@ -71,13 +78,13 @@ fn hexadecimal(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::inputs;
+    use crate::source::{Input, inputs};
     use std::fs;
 
     fn of(bytes: &[u8]) -> Fingerprint {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.csv"), bytes).unwrap();
-        fingerprint(&inputs("a.csv", folder.path()).unwrap()[0]).unwrap()
+        inputs("a.csv", folder.path()).unwrap()[0].fingerprint()
     }
 
     #[test]
@@ -110,17 +117,9 @@ mod tests {
             input: Input::Stdin,
             key: "-".into(),
             compression: crate::source::Compression::None,
+            known: None,
         };
-        let one = fingerprint(&stdin).unwrap();
+        let one = stdin.fingerprint();
         assert!(!one.same_content(&one));
-    }
-
-    #[test]
-    fn a_file_that_vanished_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("a.csv"), "a\n").unwrap();
-        let file = inputs("a.csv", folder.path()).unwrap().remove(0);
-        drop(folder);
-        assert!(matches!(fingerprint(&file), Err(Error::NoFile { path }) if path.ends_with("a.csv")));
     }
 }

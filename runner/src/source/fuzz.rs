@@ -25,8 +25,8 @@ pub fn csv(path: &Path, how: [u8; 8], content: &[u8]) {
         max_row_bytes: if long % 4 == 0 { 1 << 20 } else { 1 + usize::from(long) },
     };
     std::fs::write(path, content).expect("the file can be written");
-    let file =
-        SourceFile { input: Input::File(path.into()), key: "f".into(), compression: Compression::None };
+    let (input, compression) = (Input::File(path.into()), Compression::None);
+    let file = SourceFile { input, key: "f".into(), compression, known: None };
     if plain % 2 == 0 {
         yardstick::agrees_from_everywhere(&file, content, &dialect, &way);
     } else {

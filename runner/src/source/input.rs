@@ -6,8 +6,9 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{Error, stdin};
+use super::{Error, Known, stdin};
 
 /// What is read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +39,8 @@ pub struct SourceFile {
     pub key: String,
     /// Compressed files are one split each, and their positions are offsets in the decompressed bytes.
     pub compression: Compression,
+    /// What it was when it was found. `None` for standard input, and where nobody looks whether it changes.
+    pub known: Option<Arc<Known>>,
 }
 
 impl SourceFile {
@@ -52,7 +55,7 @@ impl SourceFile {
 pub fn inputs(from: &str, base: &Path) -> Result<Vec<SourceFile>, Error> {
     if from == "-" {
         let compression = compression(&stdin::first_bytes()?);
-        return Ok(vec![SourceFile { input: Input::Stdin, key: "-".into(), compression }]);
+        return Ok(vec![SourceFile { input: Input::Stdin, key: "-".into(), compression, known: None }]);
     }
     let canonical_base = base.canonicalize().map_err(|source| read_error(base, source))?;
     let mut files = Vec::new();
@@ -101,9 +104,13 @@ fn open(path: &Path, base: &Path) -> Result<((u64, u64), SourceFile), Error> {
     let key = key.to_str().ok_or_else(|| Error::NameNotUtf8 { path: path.into() })?.to_owned();
 
     let mut head = Vec::new();
-    let file = File::open(&canonical).map_err(|source| read_error(path, source))?;
-    file.take(MAGIC_BYTES).read_to_end(&mut head).map_err(|source| read_error(path, source))?;
-    let file = SourceFile { input: Input::File(canonical), key, compression: compression(&head) };
+    let mut file = File::open(&canonical).map_err(|source| read_error(path, source))?;
+    // Before anything else is read of it: whatever changes from now on is noticed.
+    let known = Known::of(&file).map_err(|source| read_error(path, source))?;
+    let head_bytes = (&mut file).take(MAGIC_BYTES).read_to_end(&mut head);
+    head_bytes.map_err(|source| read_error(path, source))?;
+    let (compression, known) = (compression(&head), Some(Arc::new(known)));
+    let file = SourceFile { input: Input::File(canonical), key, compression, known };
     Ok(((metadata.dev(), metadata.ino()), file))
 }
 

@@ -2,7 +2,7 @@
 //! of them: transforms, encoding and targets are other stages.
 //!
 //! [`inputs`] finds the files of a table, [`describe()`] reads what columns one has and where its rows begin,
-//! [`fingerprint()`] tells whether it is still the same file, and a [`Reader`] yields the rows of one split. Reading
+//! [`Opened`] tells whether it is still the same file, and a [`Reader`] yields the rows of one split. Reading
 //! again from any [`Batch::end`](crate::batch::Batch::end) yields exactly the rest.
 //!
 //! # Cells
@@ -34,6 +34,7 @@ mod corrected;
 pub mod csv;
 mod describe;
 mod error;
+mod escaped;
 mod fingerprint;
 mod found;
 #[cfg(fuzzing)]
@@ -42,6 +43,7 @@ mod held;
 mod input;
 mod interval;
 mod list;
+mod opened;
 mod parsed;
 mod reader;
 mod records;
@@ -59,6 +61,7 @@ pub use column::Column;
 pub use corrected::{BadLines, Corrected, tables as corrected_tables};
 pub use describe::{Described, MAX_COLUMNS, describe};
 pub use error::Error;
-pub use fingerprint::{Fingerprint, fingerprint};
+pub use fingerprint::Fingerprint;
 pub use input::{Compression, Input, SourceFile, inputs};
+pub use opened::{Known, Opened};
 pub use unit::{Extent, Next, Reader, Unit};

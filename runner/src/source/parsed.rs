@@ -1,17 +1,24 @@
-//! One record through `csv-core`, piece by piece, and which of its cells were quoted. Must not know where records
-//! start or where their bytes come from.
+//! One record through `csv-core`, or through our own parser where there is an escape, piece by piece, and which of its
+//! cells were quoted. Must not know where records start or where their bytes come from.
 
 use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
 use memchr::{memchr, memchr2};
 
+use super::escaped::{Cells, Escaped};
 use crate::dialect::Dialect;
 
 /// Cells behind the expected ones are counted in steps of so many.
 const SPARE_ENDS: usize = 16;
 
+enum Parser {
+    Core(Box<csv_core::Reader>),
+    /// What an escape means is ours to say.
+    Escaped(Escaped),
+}
+
 /// A record that is parsed.
 pub(super) struct Parsed {
-    parser: csv_core::Reader,
+    parser: Parser,
     dialect: Dialect,
     /// The cells, unescaped, one behind the other. As long as what holds the record, so there is always room.
     decoded: Vec<u8>,
@@ -30,15 +37,10 @@ pub(super) struct Parsed {
 impl Parsed {
     /// Keeps the first `kept` cells of a record.
     pub(super) fn new(dialect: Dialect, kept: usize, length: usize) -> Parsed {
-        let mut builder = ReaderBuilder::new();
-        builder.delimiter(dialect.delimiter).terminator(Terminator::CRLF).escape(dialect.escape);
-        match dialect.quote {
-            Some(quote) => builder.quote(quote),
-            None => builder.quoting(false),
+        let parser = match (dialect.quote, dialect.escape) {
+            (Some(quote), Some(escape)) => Parser::Escaped(Escaped::new(dialect.delimiter, quote, escape)),
+            (quote, _) => Parser::Core(Box::new(core(dialect.delimiter, quote))),
         };
-        let mut parser = builder.build();
-        // It strips a BOM from the first bytes it sees, and a split may start with one that is data.
-        parser.read_record(b"\n", &mut [0], &mut [0]);
         Parsed {
             parser,
             dialect,
@@ -55,7 +57,10 @@ impl Parsed {
 
     /// The next bytes are those of another record.
     pub(super) fn begin(&mut self) {
-        self.parser.set_line(0);
+        match &mut self.parser {
+            Parser::Core(parser) => parser.set_line(0),
+            Parser::Escaped(parser) => parser.begin(),
+        }
         (self.decoded_len, self.cells, self.added_newline) = (0, 0, false);
         (self.searched, self.has_quote) = ((0, 0), None);
     }
@@ -63,22 +68,45 @@ impl Parsed {
     /// Takes bytes of the record, at least one: how many, and whether the record ends with them. All pieces together
     /// are not longer than [`Parsed::resize`] said.
     pub(super) fn push(&mut self, input: &[u8]) -> (usize, bool) {
-        let ends = &mut self.ends[self.cells.min(self.kept)..];
-        let (result, read, written, cells) =
-            self.parser.read_record(input, &mut self.decoded[self.decoded_len..], ends);
-        self.decoded_len += written;
-        self.cells += cells;
-        (read, result == ReadRecordResult::Record)
+        match &mut self.parser {
+            Parser::Core(parser) => {
+                let ends = &mut self.ends[self.cells.min(self.kept)..];
+                let (result, read, written, cells) =
+                    parser.read_record(input, &mut self.decoded[self.decoded_len..], ends);
+                self.decoded_len += written;
+                self.cells += cells;
+                (read, result == ReadRecordResult::Record)
+            }
+            Parser::Escaped(parser) => parser.push(
+                input,
+                &mut Cells {
+                    decoded: &mut self.decoded,
+                    decoded_len: &mut self.decoded_len,
+                    ends: &mut self.ends,
+                    count: &mut self.cells,
+                },
+            ),
+        }
     }
 
     /// Ends the record at the end of the file. Inside quotes a newline is a byte like any other, so one more tells
     /// whether the last quote was closed; false when not.
     pub(super) fn finish(&mut self) -> bool {
-        let ends = &mut self.ends[self.cells.min(self.kept)..];
-        let (result, _, _, cells) = self.parser.read_record(b"\n", &mut [0], ends);
-        self.cells += cells;
-        self.added_newline = true;
-        result == ReadRecordResult::Record
+        match &mut self.parser {
+            Parser::Core(parser) => {
+                let ends = &mut self.ends[self.cells.min(self.kept)..];
+                let (result, _, _, cells) = parser.read_record(b"\n", &mut [0], ends);
+                self.cells += cells;
+                self.added_newline = true;
+                result == ReadRecordResult::Record
+            }
+            Parser::Escaped(parser) => parser.finish(&mut Cells {
+                decoded: &mut self.decoded,
+                decoded_len: &mut self.decoded_len,
+                ends: &mut self.ends,
+                count: &mut self.cells,
+            }),
+        }
     }
 
     /// Lets go of what was decoded; the cells are counted on.
@@ -94,7 +122,10 @@ impl Parsed {
 
     /// Newlines in the record.
     pub(super) fn newlines(&self) -> u64 {
-        self.parser.line() - u64::from(self.added_newline)
+        match &self.parser {
+            Parser::Core(parser) => parser.line() - u64::from(self.added_newline),
+            Parser::Escaped(parser) => parser.newlines(),
+        }
     }
 
     /// How many cells the record has.
@@ -139,6 +170,19 @@ impl Parsed {
     }
 }
 
+fn core(delimiter: u8, quote: Option<u8>) -> csv_core::Reader {
+    let mut builder = ReaderBuilder::new();
+    builder.delimiter(delimiter).terminator(Terminator::CRLF);
+    match quote {
+        Some(quote) => builder.quote(quote),
+        None => builder.quoting(false),
+    };
+    let mut parser = builder.build();
+    // It strips a BOM from the first bytes it sees, and a split may start with one that is data.
+    parser.read_record(b"\n", &mut [0], &mut [0]);
+    parser
+}
+
 /// Where the next cell starts in `raw`, when one starts at `place` and has `length` bytes without its quoting.
 fn behind_cell(dialect: &Dialect, quote: u8, raw: &[u8], mut place: usize, mut length: usize) -> usize {
     if raw.get(place) == Some(&quote) {
@@ -151,9 +195,10 @@ fn behind_cell(dialect: &Dialect, quote: u8, raw: &[u8], mut place: usize, mut l
             if rest[plain] == quote && raw.get(place) != Some(&quote) {
                 break;
             }
-            // A doubled quote, or a byte behind an escape.
+            // A doubled quote, or an escape with the quote or the escape behind it; or an escape that is none.
             length = length.saturating_sub(1);
-            place += 1;
+            let behind = raw.get(place).copied();
+            place += usize::from(behind == Some(quote) || behind == Some(rest[plain]));
         }
     }
     // What is not quoted, also behind a closing quote, is as long as it was written.

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::column::Column;
 use super::csv::Settings;
 use super::records::{Limits, Next, Records};
 use super::scan::Reach;
 use super::stream::Stream;
-use super::{Error, SourceFile};
+use super::{Error, SourceFile, unit};
 use crate::batch::{Batch, RowStarts};
 use crate::counters::Asides;
 use crate::memory::{Loan, Memory};
@@ -36,6 +37,8 @@ pub struct Reader {
     batch_bytes: u64,
     /// How many records are taken at once at most: less after one that had to be left out.
     stride: usize,
+    /// Of a large record whose rest has not come yet.
+    loan: Option<Loan>,
 }
 
 /// A column that is built.
@@ -105,16 +108,21 @@ impl Reader {
             memory: memory.clone(),
             batch_bytes: memory.batch_bytes() as u64,
             stride: MAX_STRIDE,
+            loan: None,
         })
     }
 
-    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of source; `None` at
-    /// the end of the split. A row that is larger than a batch comes alone and holds a loan of the pool.
-    pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, Error> {
+    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of source. A row that is
+    /// larger than a batch comes alone and holds a loan of the pool.
+    pub fn next_batch(&mut self, max_rows: usize, stop: &AtomicBool) -> Result<unit::Next, Error> {
+        if !self.records.arrive(stop)? {
+            return Ok(unit::Next::Stopped);
+        }
         let (from, line) = self.records.place();
         let starts = RowStarts::in_file(from, line);
         let (rejects, rows_before) = (Vec::new(), Vec::new());
-        let mut draft = Draft { from, starts, rejects, rows_before, blank: 0, loan: None };
+        let mut draft = Draft { from, starts, rejects, rows_before, blank: 0, loan: self.loan.take() };
+        let mut is_idle = false;
         loop {
             let left = max_rows.max(1).saturating_sub(draft.starts.len() + draft.rejects.len());
             if left == 0 {
@@ -128,12 +136,15 @@ impl Reader {
             if self.end.is_some_and(|end| byte >= end) {
                 break;
             }
-            match self.records.next(draft.loan.is_some(), empty)? {
+            match self.records.next(draft.loan.is_some(), false)? {
                 Next::End => match self.end.filter(|end| byte < *end) {
                     Some(end) => return Err(self.records.shrunk(end)),
                     None => break,
                 },
-                Next::Idle => break,
+                Next::Idle => {
+                    is_idle = true;
+                    break;
+                }
                 Next::Large if empty => draft.loan = Some(self.memory.borrow_pool()),
                 Next::Large => break,
                 _ if !empty && self.bytes_with_next(from) > self.batch_bytes => break,
@@ -148,7 +159,16 @@ impl Reader {
                 }
             }
         }
-        self.finish(draft)
+        if is_idle && self.records.place().0 == from {
+            self.loan = draft.loan;
+            return Ok(unit::Next::Idle);
+        }
+        Ok(self.finish(draft)?.map_or(unit::Next::End, unit::Next::Batch))
+    }
+
+    /// Whether what was read so far is of the file that was found.
+    pub fn check(&mut self) -> Result<(), Error> {
+        self.records.check()
     }
 
     /// Adds rows that are nothing special, column by column, and stops in front of the first that is no row; what it
@@ -288,6 +308,20 @@ impl Reader {
             source_bytes,
             loan: draft.loan,
         }))
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Reader {
+    /// The next rows, waited for; `None` at the end.
+    pub(super) fn batch(&mut self, max_rows: usize) -> Result<Option<Batch>, Error> {
+        loop {
+            match self.next_batch(max_rows, &AtomicBool::new(false))? {
+                unit::Next::Batch(batch) => return Ok(Some(batch)),
+                unit::Next::End => return Ok(None),
+                unit::Next::Idle | unit::Next::Stopped => {}
+            }
+        }
     }
 }
 

@@ -68,7 +68,7 @@ proptest! {
         let mut reader =
             Reader::over(stream, &settings, (&fields, &[0, 1]), split, &memory(), block_bytes).unwrap();
         let mut rows = rows.into_iter().zip(1u64..).peekable();
-        while let Some(batch) = reader.next_batch(max_rows).unwrap() {
+        while let Some(batch) = reader.batch(max_rows).unwrap() {
             let (numbers, texts) = (batch.columns[0].as_primitive::<Int32Type>(), batch.columns[1].as_string::<i32>());
             let (mut row, mut rejects) = (0, batch.rejects.iter());
             while let Some(((_, expected), line)) = rows.next_if(|(_, line)| *line < batch.end.line()) {

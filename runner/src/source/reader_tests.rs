@@ -39,7 +39,7 @@ fn read_with(content: &[u8], settings: &Settings, types: &[(&str, &str)]) -> Res
     let wanted: Vec<usize> = (0..described.fields.len()).collect();
     let mut reader =
         Reader::open(&file, settings, &described.fields, &wanted, described.body, None, &memory())?;
-    std::iter::from_fn(|| reader.next_batch(1024).transpose()).collect()
+    std::iter::from_fn(|| reader.batch(1024).transpose()).collect()
 }
 
 fn read(content: &[u8]) -> Seen {
@@ -52,6 +52,24 @@ fn read(content: &[u8]) -> Seen {
 fn an_empty_cell_is_null_and_a_quoted_empty_one_is_the_empty_string() {
     let seen = read(b"a,b,c\n,\"\",x\n\"\",,\n\"p,\"\"q\",,\"\"\n");
     let rows = [[None, Some(""), Some("x")], [Some(""), None, None], [Some("p,\"q"), None, Some("")]];
+    assert_eq!(seen.cells(), rows);
+}
+
+/// As PostgreSQL has it, and `an_escape_means_what_it_means_to_copy` compares with it.
+#[test]
+fn an_escape_is_one_only_in_front_of_a_quote_or_of_itself() {
+    let settings = Settings { escape: "\\".into(), ..Settings::default() };
+    let mut seen = Seen::default();
+    let content = br#"a,b,c
+"C:\temp\new","\"q\"",C:\temp
+"\\","\\\"","a\
+\,"
+"#;
+    read_with(content, &settings, &[]).unwrap().iter().for_each(|batch| seen.add(batch));
+    let rows = [
+        [Some("C:\\temp\\new"), Some("\"q\""), Some("C:\\temp")],
+        [Some("\\"), Some("\\\""), Some("a\\\n\\,")],
+    ];
     assert_eq!(seen.cells(), rows);
 }
 
@@ -190,7 +208,7 @@ fn only_wanted_columns_are_built_and_checked() {
     let seen = drain(&mut reader, 10).unwrap();
     assert_eq!(seen.cells(), [[Some("x")], [Some("z")]]);
     let mut reader = Reader::open(&file, &settings, &fields, &[], start, None, &memory()).unwrap();
-    let batch = reader.next_batch(10).unwrap().unwrap();
+    let batch = reader.batch(10).unwrap().unwrap();
     assert_eq!((batch.rows, batch.columns.len()), (2, 0));
 }
 
@@ -220,16 +238,16 @@ fn a_row_larger_than_a_batch_comes_alone_and_holds_the_pool() {
     let (settings, fields) = (Settings::default(), text_fields(2));
     let mut reader =
         Reader::open(&file, &settings, &fields, &[0, 1], Position::FILE_START, None, &memory).unwrap();
-    let small = reader.next_batch(100).unwrap().unwrap();
+    let small = reader.batch(100).unwrap().unwrap();
     assert_eq!((small.rows, small.loan.is_some()), (1, false));
-    let large = reader.next_batch(100).unwrap().unwrap();
+    let large = reader.batch(100).unwrap().unwrap();
     assert_eq!((large.rows, large.loan.is_some()), (1, true));
     assert_eq!(large.columns[0].as_string::<i32>().value(0), long);
     assert!(reader.records.held_bytes() <= 2 * MAX_BLOCK_BYTES);
     drop(large);
-    let last = reader.next_batch(100).unwrap().unwrap();
+    let last = reader.batch(100).unwrap().unwrap();
     assert_eq!((last.rows, last.loan.is_some(), last.starts.at(0).line()), (1, false, 3));
-    assert!(reader.next_batch(100).unwrap().is_none());
+    assert!(reader.batch(100).unwrap().is_none());
 }
 
 #[test]
@@ -239,9 +257,9 @@ fn a_batch_is_bounded_in_rows_rejects_and_bytes() {
     let (settings, fields, memory) = (Settings::default(), text_fields(2), memory());
     let mut reader =
         Reader::open(&file, &settings, &fields, &[0], Position::FILE_START, None, &memory).unwrap();
-    let batch = reader.next_batch(10).unwrap().unwrap();
+    let batch = reader.batch(10).unwrap().unwrap();
     assert_eq!((batch.rows, batch.rejects.len(), batch.end.stored()), (5, 5, "30:11".into()));
-    let batch = reader.next_batch(usize::MAX).unwrap().unwrap();
+    let batch = reader.batch(usize::MAX).unwrap().unwrap();
     assert!(batch.source_bytes <= memory.batch_bytes() as u64);
     assert!(batch.source_bytes > memory.batch_bytes() as u64 - 10);
 }
@@ -267,7 +285,7 @@ fn an_unclosed_quote_at_the_start_of_a_large_file_does_not_fill_the_memory() {
     let settings = Settings { max_row_bytes: ByteSize(1 << 20), ..Settings::default() };
     let body = Position::File { byte: 4, line: 2 };
     let mut reader = Reader::open(&file, &settings, &text_fields(2), &[0, 1], body, None, &memory()).unwrap();
-    let error = reader.next_batch(100).unwrap_err();
+    let error = reader.batch(100).unwrap_err();
     assert!(matches!(error, Error::UnclosedQuote { line: 2, .. }), "{error}");
     assert!(reader.records.held_bytes() <= 2 * MAX_BLOCK_BYTES);
 }

@@ -76,7 +76,7 @@ pub(in crate::source) fn agrees_on_both_sides_of_a_cut(
         let seen = seen.unwrap_or_else(|stopped| panic!("{from:?} to {end}: {}", stopped.1));
         assert_seen(&seen, &records, (&from, end), way);
         assert_eq!(seen.ends.last().map_or(from.byte(), |last| last.byte()), end);
-        assert!(matches!(reader.next_batch(1), Ok(None)), "there is something behind the end");
+        assert!(matches!(reader.batch(1), Ok(None)), "there is something behind the end");
     }
 }
 
@@ -111,7 +111,7 @@ impl Seen {
 pub(in crate::source) fn drain(reader: &mut Reader, max_rows: usize) -> Result<Seen, Box<(Seen, Error)>> {
     let mut seen = Seen::default();
     loop {
-        match reader.next_batch(max_rows) {
+        match reader.batch(max_rows) {
             Ok(Some(batch)) => seen.add(&batch),
             Ok(None) => return Ok(seen),
             Err(error) => return Err(Box::new((seen, error))),

@@ -3,6 +3,8 @@
 
 mod ahead;
 
+use std::sync::atomic::AtomicBool;
+
 use memchr::memchr;
 
 use super::Error;
@@ -152,6 +154,16 @@ impl Records {
     /// The error of a file that ends before `expected`.
     pub(super) fn shrunk(&self, expected: u64) -> Error {
         self.stream.shrunk(expected)
+    }
+
+    /// Goes to where it was opened, which may take its time: false when the run is being stopped meanwhile.
+    pub(super) fn arrive(&mut self, stop: &AtomicBool) -> Result<bool, Error> {
+        self.stream.arrive(stop)
+    }
+
+    /// Whether what was read so far is of the file that was found.
+    pub(super) fn check(&mut self) -> Result<(), Error> {
+        self.stream.check()
     }
 
     /// Gets a record in hand, if there is none yet. It may `grow` beyond a block, and `wait` for a stream.

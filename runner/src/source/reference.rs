@@ -68,8 +68,13 @@ fn record(file: &[u8], mut at: usize, dialect: &Dialect) -> Option<(Vec<Cell>, u
                     at += 1;
                     cell.value.push(byte);
                 } else if Some(byte) == dialect.escape {
-                    cell.value.push(*file.get(at)?);
+                    let behind = *file.get(at)?;
                     at += 1;
+                    if Some(behind) == dialect.quote || Some(behind) == dialect.escape {
+                        cell.value.push(behind);
+                    } else {
+                        cell.value.extend([byte, behind]);
+                    }
                 } else {
                     cell.value.push(byte);
                 }

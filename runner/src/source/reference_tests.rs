@@ -46,9 +46,12 @@ pub(in crate::source) fn dialect() -> impl Strategy<Value = Dialect> {
 }
 
 proptest! {
-    /// Blank lines and unclosed quotes apart, which it hides.
+    /// Blank lines and unclosed quotes apart, which it hides, and escapes, which it drops in front of anything.
     #[test]
-    fn the_yardstick_agrees_with_csv_core(file in file(), dialect in dialect()) {
+    fn the_yardstick_agrees_with_csv_core(
+        file in file(),
+        dialect in dialect().prop_filter("escape", |dialect| dialect.escape.is_none()),
+    ) {
         let (records, unclosed) = parse(&file, &dialect);
         let cells = |record: &Record| record.cells.iter().map(|cell| cell.value.clone()).collect::<Vec<_>>();
         let records: Vec<_> = records.iter().filter(|record| !record.cells.is_empty()).map(cells).collect();
@@ -62,7 +65,7 @@ proptest! {
 
 fn plain_csv_core(file: &[u8], dialect: &Dialect) -> Vec<Vec<Vec<u8>>> {
     let mut builder = csv_core::ReaderBuilder::new();
-    builder.delimiter(dialect.delimiter).escape(dialect.escape).quoting(dialect.quote.is_some());
+    builder.delimiter(dialect.delimiter).quoting(dialect.quote.is_some());
     builder.quote(dialect.quote.unwrap_or(b'"'));
     let mut parser = builder.build();
     let _ = parser.read_field(b"\n", &mut [0]);

@@ -11,6 +11,9 @@ use super::{Error, input};
 
 const BLOCK_BYTES: usize = 64 * 1024;
 
+/// Who only wants to read on asks again after it.
+const LONG: Duration = Duration::from_secs(60);
+
 /// A place in a stream of bytes that somebody else's thread reads.
 #[derive(Debug)]
 pub(super) struct Feed {
@@ -22,7 +25,9 @@ pub(super) struct Feed {
 
 #[derive(Debug)]
 struct Shared {
+    /// An empty one is the end.
     blocks: Receiver<io::Result<Vec<u8>>>,
+    ended: bool,
     head: Vec<u8>,
     taken: bool,
 }
@@ -55,14 +60,13 @@ fn start(input: impl Read + Send + 'static) -> Arc<Mutex<Shared>> {
     let (sender, blocks) = sync_channel(1);
     // It ends with its input, or with the process: nobody can interrupt a read of standard input.
     thread::spawn(move || pump(input, &sender));
-    Arc::new(Mutex::new(Shared { blocks, head: Vec::new(), taken: false }))
+    Arc::new(Mutex::new(Shared { blocks, ended: false, head: Vec::new(), taken: false }))
 }
 
 fn pump(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
     loop {
         let mut block = vec![0; BLOCK_BYTES];
         let block = match input.read(&mut block) {
-            Ok(0) => return,
             Ok(length) => {
                 block.truncate(length);
                 Ok(block)
@@ -70,8 +74,8 @@ fn pump(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => Err(error),
         };
-        let failed = block.is_err();
-        if sender.send(block).is_err() || failed {
+        let goes_on = block.as_ref().is_ok_and(|block| !block.is_empty());
+        if sender.send(block).is_err() || !goes_on {
             return;
         }
     }
@@ -93,22 +97,18 @@ impl Feed {
     }
 
     /// Reads some bytes, 0 at the end; `None` when none came within `patience`.
-    pub(super) fn read_within(
-        &mut self,
-        out: &mut [u8],
-        patience: Option<Duration>,
-    ) -> io::Result<Option<usize>> {
+    pub(super) fn read_within(&mut self, out: &mut [u8], patience: Duration) -> io::Result<Option<usize>> {
         let mut shared = lock(&self.shared);
-        if self.at == shared.head.len() {
-            let block = match patience {
-                None => shared.blocks.recv().ok(),
-                Some(patience) => match shared.blocks.recv_timeout(patience) {
-                    Ok(block) => Some(block),
-                    Err(RecvTimeoutError::Timeout) => return Ok(None),
-                    Err(RecvTimeoutError::Disconnected) => None,
-                },
+        if self.at == shared.head.len() && !shared.ended {
+            let block = match shared.blocks.recv_timeout(patience) {
+                Ok(block) => block?,
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+                // An end is told. Who takes this for one loses the rows behind it.
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(io::Error::other("internal error: nobody reads standard input any more"));
+                }
             };
-            let block = block.transpose()?.unwrap_or_default();
+            shared.ended = block.is_empty();
             if self.keep {
                 shared.head.extend_from_slice(&block);
             } else {
@@ -124,7 +124,11 @@ impl Feed {
 
 impl Read for Feed {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        Ok(self.read_within(out, None)?.unwrap_or(0))
+        loop {
+            if let Some(length) = self.read_within(out, LONG)? {
+                return Ok(length);
+            }
+        }
     }
 }
 
@@ -159,7 +163,7 @@ mod tests {
         let mut all = String::new();
         feed.read_to_string(&mut all).unwrap();
         assert_eq!(all, "head and rest");
-        assert_eq!(feed.read_within(&mut [0; 8], None).unwrap(), Some(0));
+        assert_eq!(feed.read(&mut [0; 8]).unwrap(), 0);
     }
 
     #[test]
@@ -174,8 +178,48 @@ mod tests {
     fn patience_ends_when_no_byte_comes() {
         let (reader, writer) = io::pipe().unwrap();
         let mut feed = Feed::of(reader);
-        assert_eq!(feed.read_within(&mut [0; 8], Some(Duration::from_millis(1))).unwrap(), None);
+        assert_eq!(feed.read_within(&mut [0; 8], Duration::from_millis(1)).unwrap(), None);
         drop(writer);
-        assert_eq!(feed.read_within(&mut [0; 8], None).unwrap(), Some(0));
+        assert_eq!(feed.read(&mut [0; 8]).unwrap(), 0);
+    }
+
+    /// Some bytes, then an error, or the end of the thread.
+    struct Broken {
+        bytes: &'static [u8],
+        panics: bool,
+    }
+
+    impl Read for Broken {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            match self.bytes.read(out)? {
+                0 if self.panics => std::panic::resume_unwind(Box::new("no message")),
+                0 => Err(io::ErrorKind::ConnectionReset.into()),
+                length => Ok(length),
+            }
+        }
+    }
+
+    #[test]
+    fn what_breaks_off_is_never_taken_for_the_end() {
+        for (panics, first) in [(false, io::ErrorKind::ConnectionReset), (true, io::ErrorKind::Other)] {
+            let mut feed = Feed::of(Broken { bytes: b"1\n2", panics });
+            assert_eq!(feed.read(&mut [0; 8]).unwrap(), 3);
+            assert_eq!(feed.read(&mut [0; 8]).unwrap_err().kind(), first);
+            for _ in 0..2 {
+                assert_eq!(feed.read(&mut [0; 8]).unwrap_err().kind(), io::ErrorKind::Other);
+            }
+        }
+    }
+
+    #[test]
+    fn an_end_that_was_looked_at_is_still_the_end() {
+        let shared = start(b"x".as_slice());
+        for _ in 0..2 {
+            let mut all = String::new();
+            Feed::look(&shared).unwrap().read_to_string(&mut all).unwrap();
+            assert_eq!(all, "x");
+        }
+        let mut feed = Feed::take_all(&shared).unwrap();
+        assert_eq!((feed.read(&mut [0; 8]).unwrap(), feed.read(&mut [0; 8]).unwrap()), (1, 0));
     }
 }

@@ -3,17 +3,18 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flate2::bufread::MultiGzDecoder;
 
 use super::held::Held;
 use super::stdin::{self, Feed};
-use super::{Compression, Error, Input, SourceFile};
+use super::{Compression, Error, Input, Opened, SourceFile};
 
-/// How long to wait for bytes of a stream while there are rows in hand: they must not keep a chunk open for ever.
+/// How long to wait for bytes of a stream before somebody is told: they must not keep a chunk open for ever, nor a run
+/// that is being stopped.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What [`Stream::read`] got.
@@ -32,13 +33,17 @@ pub(super) struct Stream {
     name: String,
     /// Bytes read and skipped so far.
     at: u64,
+    /// Where reading begins: what is before it is passed over first.
+    from: u64,
     kind: Kind,
+    /// The file that is read; `None` of standard input.
+    opened: Option<Opened>,
 }
 
 enum Kind {
     /// Positioned reads: no state in the operating system, and no byte read behind `end` without need.
     Plain {
-        file: File,
+        file: Arc<File>,
         end: u64,
     },
     Gzip(Box<MultiGzDecoder<BufReader<Packed>>>),
@@ -65,7 +70,7 @@ pub(super) fn stdin_can_be_reopened() -> bool {
 
 /// Compressed bytes.
 enum Packed {
-    File(File),
+    File(Arc<File>),
     Feed(Feed),
 }
 
@@ -73,14 +78,16 @@ impl Read for Packed {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         match self {
             Packed::File(file) => file.read(out),
-            Packed::Feed(feed) => feed.read(out),
+            // Decompressors take it for a pause: they go on where they were.
+            Packed::Feed(feed) => feed.read_within(out, PATIENCE)?.ok_or(io::ErrorKind::WouldBlock.into()),
         }
     }
 }
 
 impl Kind {
-    fn read(&mut self, at: u64, out: &mut [u8], wait: bool) -> io::Result<Option<usize>> {
-        match self {
+    /// Reads some bytes, none at the end; `None` when none came for a second.
+    fn read(&mut self, at: u64, out: &mut [u8]) -> io::Result<Option<usize>> {
+        let read = match self {
             Kind::Plain { file, end } => {
                 let planned = end.checked_sub(at).filter(|rest| *rest > 0).unwrap_or(u64::MAX);
                 let length = usize::try_from(planned).unwrap_or(usize::MAX).min(out.len());
@@ -88,8 +95,12 @@ impl Kind {
             }
             Kind::Gzip(decoder) => decoder.read(out).map(Some),
             Kind::Zstd(decoder) => decoder.read(out).map(Some),
-            Kind::Feed(feed) => feed.read_within(out, (!wait).then_some(PATIENCE)),
+            Kind::Feed(feed) => feed.read_within(out, PATIENCE),
             Kind::Stdin(_) => Err(io::Error::other("standard input inside standard input")),
+        };
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            read => read,
         }
     }
 }
@@ -129,11 +140,11 @@ impl Stream {
             held.forget(from);
         }
         let at = held.begin();
-        let mut stream = Stream { name: file.key.clone(), at, kind: Kind::Stdin(Some(held)) };
+        let kind = Kind::Stdin(Some(held));
+        let stream = Stream { name: file.key.clone(), at, from, kind, opened: None };
         if from < at {
             return Err(Error::StdinTaken);
         }
-        stream.skip(from)?;
         Ok(stream)
     }
 
@@ -152,13 +163,13 @@ impl Stream {
         from: u64,
         end: Option<u64>,
     ) -> Result<Stream, Error> {
-        let failed = |source: io::Error| match (&file.input, source.kind()) {
-            (Input::File(path), io::ErrorKind::NotFound) => Error::NoFile { path: path.clone() },
-            _ => Error::Read { file: file.key.clone(), source },
-        };
-        let packed = match (&file.input, feed) {
-            (Input::File(path), None) => Packed::File(File::open(path).map_err(failed)?),
-            (_, Some(feed)) => Packed::Feed(feed),
+        let failed = |source: io::Error| Error::Read { file: file.key.clone(), source };
+        let (packed, opened) = match (&file.input, feed) {
+            (Input::File(_), None) => {
+                let opened = Opened::open(file)?;
+                (Packed::File(opened.file()), Some(opened))
+            }
+            (_, Some(feed)) => (Packed::Feed(feed), None),
             (Input::Stdin, None) => return Err(Error::StdinTaken),
         };
         let kind = match (file.compression, packed) {
@@ -170,30 +181,44 @@ impl Stream {
                 Kind::Zstd(Box::new(decoder))
             }
         };
-        let mut stream = Stream { name: file.key.clone(), at: 0, kind };
-        stream.skip(from)?;
+        let mut stream = Stream { name: file.key.clone(), at: 0, from, kind, opened };
+        if let Kind::Plain { file, .. } = &stream.kind {
+            let size = file.metadata().map_err(failed)?.len();
+            stream.at = from.min(size);
+            if from > size {
+                return Err(stream.shrunk(from));
+            }
+        }
         Ok(stream)
+    }
+
+    /// Passes over what is before the place that it was opened at. A compressed file is unpacked up to there, which takes
+    /// its time: false when the run is being stopped meanwhile.
+    pub(super) fn arrive(&mut self, stop: &AtomicBool) -> Result<bool, Error> {
+        if self.at >= self.from {
+            return Ok(true);
+        }
+        let mut away = vec![0; 64 * 1024];
+        while self.at < self.from {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            let wanted = usize::try_from(self.from - self.at).unwrap_or(usize::MAX).min(away.len());
+            if self.read(&mut away[..wanted], false)? == Got::End {
+                return Err(self.shrunk(self.from));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether what was read so far is of the file that was found.
+    pub(super) fn check(&mut self) -> Result<(), Error> {
+        self.opened.as_mut().map_or(Ok(()), Opened::check)
     }
 
     /// The file's key, for messages.
     pub(super) fn name(&self) -> &str {
         &self.name
-    }
-
-    fn skip(&mut self, to: u64) -> Result<(), Error> {
-        if let Kind::Plain { file, .. } = &self.kind {
-            let size = file.metadata().map_err(|error| self.failed(error))?.len();
-            self.at = to.min(size);
-        } else {
-            let mut away = vec![0; 64 * 1024];
-            while self.at < to {
-                let wanted = usize::try_from(to - self.at).unwrap_or(usize::MAX).min(away.len());
-                if self.read(&mut away[..wanted], true)? == Got::End {
-                    break;
-                }
-            }
-        }
-        if self.at < to { Err(self.shrunk(to)) } else { Ok(()) }
     }
 
     /// The file ended where more was expected.
@@ -202,18 +227,19 @@ impl Stream {
     }
 
     /// Reads some bytes into `out`, which is not empty. Unless it may `wait`, it comes back after a second without
-    /// bytes of an uncompressed standard input.
+    /// bytes of standard input.
     pub(super) fn read(&mut self, out: &mut [u8], wait: bool) -> Result<Got, Error> {
         let length = loop {
             let read = match &mut self.kind {
                 Kind::Stdin(held) => {
                     let held = held.as_mut().ok_or(Error::StdinTaken)?;
                     held.forget(STDIN_SAFE.load(Ordering::Relaxed));
-                    held.read_at(self.at, out, |kind, out| kind.read(self.at, out, wait))
+                    held.read_at(self.at, out, |kind, out| kind.read(self.at, out))
                 }
-                kind => kind.read(self.at, out, wait),
+                kind => kind.read(self.at, out),
             };
             match read {
+                Ok(None) if wait => {}
                 Ok(length) => break length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.failed(error)),

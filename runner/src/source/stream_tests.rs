@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::tests::Folder;
-use super::yardstick::{drain, memory, text_fields};
+use super::yardstick::{self, drain, memory, text_fields};
 use super::*;
 use crate::source::stdin::Feed;
 use crate::source::{Compression, Input};
@@ -74,22 +74,96 @@ fn a_file_that_ends_before_the_position_or_the_splits_end_is_an_error() {
     let (seen, error) = *drain(&mut open(0, Some(9)).unwrap(), 1).unwrap_err();
     assert_eq!(seen.rows.len(), 2);
     assert!(matches!(error, Error::Shrunk { size: 4, expected: 9, .. }));
-    assert!(open(4, None).unwrap().next_batch(1).unwrap().is_none());
+    assert!(open(4, None).unwrap().batch(1).unwrap().is_none());
 }
 
 #[test]
 fn rows_of_a_stream_that_falls_silent_are_handed_out() {
     let (input, mut writer) = io::pipe().unwrap();
-    let file = SourceFile { input: Input::Stdin, key: "-".into(), compression: Compression::None };
+    let file = stdin(Compression::None);
     let stream = Stream::over(&file, Some(Feed::of(input)), 0, None).unwrap();
     let fields = text_fields(1);
     let split = (Position::FILE_START, None);
     let mut reader =
         Reader::over(stream, &Settings::default(), (&fields, &[0]), split, &memory(), 4096).unwrap();
     writer.write_all(b"1\n2\nha").unwrap();
-    let batch = reader.next_batch(100).unwrap().unwrap();
+    let batch = reader.batch(100).unwrap().unwrap();
     assert_eq!((batch.rows, batch.end.byte()), (2, 4));
     writer.write_all(b"lf\n").unwrap();
     drop(writer);
     assert_eq!(drain(&mut reader, 100).unwrap().cells(), [[Some("half")]]);
+}
+
+fn stdin(compression: Compression) -> SourceFile {
+    SourceFile { input: Input::Stdin, key: "-".into(), compression, known: None }
+}
+
+/// A pause of any length at any byte of the compressed stream, also in the middle of its frame's header.
+#[test]
+fn a_stream_that_falls_silent_says_so_and_goes_on_where_it_was() {
+    for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+        let packed = compressed(b"1\n2\n3\n4\n", compression);
+        let (input, mut writer) = io::pipe().unwrap();
+        let fields = text_fields(1);
+        let (middle, stop) = (packed.len() / 2, AtomicBool::new(false));
+        writer.write_all(&packed[..1]).unwrap();
+        let stream = Stream::over(&stdin(compression), Some(Feed::of(input)), 0, None).unwrap();
+        let split = (Position::FILE_START, None);
+        let mut reader =
+            Reader::over(stream, &Settings::default(), (&fields, &[0]), split, &memory(), 4096).unwrap();
+        assert!(matches!(reader.next_batch(9, &stop).unwrap(), unit::Next::Idle));
+        let mut seen = drained_until_idle(&mut reader, &mut writer, &packed[1..middle]);
+        seen.extend(drained_until_idle(&mut reader, &mut writer, &packed[middle..packed.len() - 1]));
+        writer.write_all(&packed[packed.len() - 1..]).unwrap();
+        drop(writer);
+        seen.extend(drain(&mut reader, 9).unwrap().rows.into_iter().map(|(_, row)| row));
+        assert_eq!(seen, ["1", "2", "3", "4"].map(|cell| vec![Some(cell.to_owned())]));
+    }
+}
+
+fn drained_until_idle(
+    reader: &mut Reader,
+    writer: &mut impl Write,
+    bytes: &[u8],
+) -> Vec<Vec<Option<String>>> {
+    writer.write_all(bytes).unwrap();
+    let mut seen = yardstick::Seen::default();
+    loop {
+        match reader.next_batch(9, &AtomicBool::new(false)).unwrap() {
+            unit::Next::Batch(batch) => seen.add(&batch),
+            unit::Next::Idle => return seen.rows.into_iter().map(|(_, row)| row).collect(),
+            unit::Next::End | unit::Next::Stopped => panic!("it has not ended"),
+        }
+    }
+}
+
+#[test]
+fn a_large_row_whose_rest_has_not_come_keeps_the_pool() {
+    let (input, mut writer) = io::pipe().unwrap();
+    let stream = Stream::over(&stdin(Compression::None), Some(Feed::of(input)), 0, None).unwrap();
+    let (memory, split, stop) = (memory(), (Position::FILE_START, None), AtomicBool::new(false));
+    let mut reader =
+        Reader::over(stream, &Settings::default(), (&text_fields(1), &[0]), split, &memory, 64).unwrap();
+    writer.write_all(&[b'x'; 100]).unwrap();
+    assert!(matches!(reader.next_batch(9, &stop).unwrap(), unit::Next::Idle));
+    assert!(memory.is_lent());
+    writer.write_all(b"\n").unwrap();
+    let batch = reader.batch(9).unwrap().unwrap();
+    assert!(batch.loan.is_some());
+    drop(batch);
+    assert!(!memory.is_lent());
+}
+
+#[test]
+fn a_run_that_is_being_stopped_does_not_wait_until_a_compressed_file_is_unpacked_up_to_its_position() {
+    let content = "1\n".repeat(100_000);
+    for compression in [Compression::Gzip, Compression::Zstd] {
+        let (_folder, file) = Folder::with(&compressed(content.as_bytes(), compression));
+        let from = Position::File { byte: 199_998, line: 100_000 };
+        let (fields, settings) = (text_fields(1), Settings::default());
+        let mut reader = Reader::open(&file, &settings, &fields, &[0], from, None, &memory()).unwrap();
+        let stop = AtomicBool::new(true);
+        assert!(matches!(reader.next_batch(9, &stop).unwrap(), unit::Next::Stopped));
+        assert_eq!(drain(&mut reader, 9).unwrap().rows.len(), 1);
+    }
 }

@@ -67,6 +67,8 @@ pub struct Extent<'a> {
 pub enum Next {
     /// The next rows.
     Batch(Batch),
+    /// No row for a second; there may be one later.
+    Idle,
     /// The split's end.
     End,
     /// The run is being stopped, and the next rows are not there yet.
@@ -121,10 +123,29 @@ impl Reader {
     /// larger than a batch comes alone and holds a loan of the pool. A cluster may be slow: it is not waited for any
     /// more once `stop` is set.
     pub fn next_batch(&mut self, max_rows: usize, stop: &AtomicBool) -> Result<Next, Error> {
+        let next = match self {
+            Reader::File(reader) => reader.next_batch(max_rows, stop),
+            Reader::Table(reader) => reader.next_batch(max_rows, stop).map_err(Error::from),
+            Reader::Corrected(reader) => {
+                reader.next_batch(max_rows).map(|next| next.map_or(Next::End, Next::Batch))
+            }
+        };
+        match next {
+            Err(error) => {
+                // What is wrong with a file that somebody writes to is that.
+                self.check()?;
+                Err(error)
+            }
+            next => next,
+        }
+    }
+
+    /// Whether the file that is read is still the one that was found: asked before what was read is kept.
+    pub fn check(&mut self) -> Result<(), Error> {
         match self {
-            Reader::File(reader) => Ok(reader.next_batch(max_rows)?.map_or(Next::End, Next::Batch)),
-            Reader::Table(reader) => Ok(reader.next_batch(max_rows, stop)?),
-            Reader::Corrected(reader) => Ok(reader.next_batch(max_rows)?.map_or(Next::End, Next::Batch)),
+            Reader::File(reader) => reader.check(),
+            Reader::Table(_) => Ok(()),
+            Reader::Corrected(reader) => reader.check(),
         }
     }
 }

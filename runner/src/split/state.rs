@@ -14,7 +14,7 @@ pub enum State {
     Unquoted,
     /// Inside quotes: only a quote or an escape matters.
     Quoted,
-    /// Inside quotes, behind an escape: the next byte does not matter.
+    /// Inside quotes, behind an escape: the next byte does not matter, whether it is escaped or data as the escape is.
     Escaped,
 }
 

@@ -76,7 +76,7 @@ type Row = (Position, Result<[Option<String>; 2], &'static str>);
 
 fn rows(file: &Path, settings: &csv::Settings, from: &Position, end: Option<&Position>) -> Vec<Row> {
     let input = Input::File(file.into());
-    let file = SourceFile { input, key: "f".into(), compression: Compression::None };
+    let file = SourceFile { input, key: "f".into(), compression: Compression::None, known: None };
     let unit = Unit::File(file.into(), settings.clone().into());
     let fields = ["a", "b"].map(|name| Field::nullable(name, Type::of(Scalar::Text)));
     let extent = Extent { from, end, read: 0 };

@@ -65,6 +65,11 @@ impl Reader {
         })
     }
 
+    /// Whether what was read so far is of the file that was found.
+    pub fn check(&mut self) -> Result<(), Error> {
+        self.lines.opened.check()
+    }
+
     /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of the file; `None` at its
     /// end. A row that is larger than a batch comes alone and holds a loan of the pool.
     pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, Error> {

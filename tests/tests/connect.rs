@@ -13,6 +13,7 @@ use etl::copy::postgres::placement::Placement;
 use etl::copy::postgres::session::stream_name;
 use etl::copy::postgres::settings::Settings;
 use etl::units::Span;
+use etl_tests::bed::until;
 use etl_tests::postgres::Server;
 use etl_tests::server::{Setup, free_port};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -122,8 +123,10 @@ async fn a_silent_host_and_a_refusing_one_are_both_named_with_what_happened() {
         "{message}"
     );
     assert!(message.contains(&format!("127.0.0.1:{dead}: connection refused")), "{message}");
-    let message = refused("postgres://u@no-such-host.invalid/d", &[]).await;
-    assert!(message.contains("no-such-host.invalid:5432") && message.contains("lookup"), "{message}");
+    // Longer than a part of a name may be: the resolver knows that without asking anybody.
+    let nobody = "x".repeat(64) + ".invalid";
+    let message = refused(&format!("postgres://u@{nobody}/d"), &[]).await;
+    assert!(message.contains(&format!("{nobody}:5432")) && message.contains("lookup"), "{message}");
 }
 
 #[tokio::test]
@@ -350,12 +353,7 @@ async fn a_lost_connection_says_why_without_the_servers_text() {
     assert_eq!(cluster.control.lost.reason(), None);
     client.execute("SELECT pg_terminate_backend($1)", &[&cluster.control.server.backend_pid]).await.unwrap();
     // A statement that meets the end of the connection would have the network throw the server's last words away.
-    for _ in 0..500 {
-        if cluster.control.lost.reason().is_some() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the connection's end", async || cluster.control.lost.reason().map(drop)).await;
     let error = cluster.control.client.batch_execute("SELECT 1").await.expect_err("the connection has ended");
     let error = cluster.control.error("COMMIT", &error);
     assert_eq!(error.class(), Class::Connection);

@@ -4,8 +4,9 @@
 use std::fs;
 use std::time::SystemTime;
 
-use etl_tests::bed::{Bed, until};
+use etl_tests::bed::Bed;
 use etl_tests::customers::{self, assert_same, csv, csv_of, expected, loaded};
+use etl_tests::gate::Gate;
 use etl_tests::harness::guest;
 
 /// A database with the table and a folder with the file, not loaded yet.
@@ -27,13 +28,15 @@ async fn loaded_bed(database: &str) -> Bed {
 /// The same, killed half way.
 async fn half_loaded_bed(database: &str) -> Bed {
     let bed = bed(database, 6000).await;
-    bed.slow_down(50).await;
+    let gate = Gate::close(&bed, "customers").await;
+    gate.open(4).await;
     bed.recipe(&format!("[run]\nstreams = 2\nchunk_rows = 200\n{}", customers::recipe_table("in/*.csv")));
-    let etl = bed.start();
-    until("some chunks", async || (bed.progress().await.chunks >= 4).then_some(())).await;
+    let mut etl = bed.start();
+    gate.reached(4, &mut etl).await;
     etl.kill();
+    gate.disperse().await;
     assert!(bed.progress().await.is_midway());
-    bed.sql("DROP TRIGGER pause ON customers").await;
+    bed.sql("DROP TRIGGER pass ON customers").await;
     bed
 }
 

@@ -104,7 +104,7 @@ async fn commits_that_are_lost_overtaken_or_unanswered_at_random_leave_exactly_t
     broken.run_until_done(100).await;
     broken.is_exact().await;
     let seen = broken.proxy.seen();
-    assert!(seen.broken >= 60, "{seen:?}");
+    assert!(seen.broken >= 40, "{seen:?}");
 }
 
 #[tokio::test]
@@ -193,7 +193,9 @@ async fn a_zombie_that_commits_after_all_is_waited_for_and_believed() {
     loads_the_other_splits(&broken).await;
     let before = broken.bed.progress().await;
     assert!(zombie.commit().await, "nobody took its split");
-    assert_eq!(broken.bed.progress().await.read, before.read + 50);
+    // One chunk, which may be the short one at its split's end.
+    let read = broken.bed.progress().await.read;
+    assert!(before.read < read && read <= before.read + 50, "{} and {read}", before.read);
     broken.run_until_done(3).await;
     broken.is_exact().await;
 }
@@ -237,10 +239,18 @@ async fn two_runs_at_once_over_bad_networks_share_the_work_and_each_chunk_has_on
     for proxy in [&broken.proxy, &other] {
         proxy.break_commits(Breaks::AtRandom(5, Random::new(random.number())));
     }
-    let (one, two) =
-        tokio::join!(until_done_through(&broken, &broken.proxy), until_done_through(&broken, &other));
+    // Both own splits before either loads one, however long they take to start.
+    let locker = broken.bed.server.client(&broken.bed.database).await;
+    locker.batch_execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let unlock = async {
+        broken.bed.runs_that_wait(2).await;
+        locker.batch_execute("COMMIT").await.unwrap();
+    };
+    let (one, two, ()) =
+        tokio::join!(until_done_through(&broken, &broken.proxy), until_done_through(&broken, &other), unlock);
     broken.is_exact().await;
     let (seen, other) = (broken.proxy.seen(), other.seen());
     assert!(one > 0 && two > 0, "{one} and {two} chunks");
-    assert!(seen.broken > 5 && other.broken > 5, "{seen:?} {other:?}");
+    // One in five of more than a hundred, however the two share them.
+    assert!(seen.broken + other.broken > 5, "{seen:?} {other:?}");
 }

@@ -15,7 +15,7 @@ use etl_tests::harness::Ran;
 const HOSTS: [&str; 3] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
 
 /// As fast as a run may notice, so that a test need not wait long.
-const TIMES: &str = "stall_timeout = \"1 s\"\nprobe_timeout = \"500 ms\"\ngive_up_after = \"2 min\"";
+const TIMES: &str = "stall_timeout = \"1 s\"\nprobe_timeout = \"500 ms\"\nconnect_timeout = \"4 s\"\ngive_up_after = \"2 min\"";
 
 /// What happens to a node.
 #[derive(Clone, Copy, Debug)]

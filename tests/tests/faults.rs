@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use etl_tests::bed::{Bed, Process, until};
 use etl_tests::customers::{self, WithRejects, csv_with_rejects, loaded};
 use etl_tests::faults::{Breaks, Cut, Direction, Fate, FaultProxy, Zombie};
 use etl_tests::harness::Ran;
+use etl_tests::proxy::Proxy;
 use etl_tests::random::Random;
 
 /// A database behind a proxy, and what the table must hold in the end.
@@ -105,6 +107,22 @@ async fn commits_that_are_lost_overtaken_or_unanswered_at_random_leave_exactly_t
     broken.is_exact().await;
     let seen = broken.proxy.seen();
     assert!(seen.broken >= 40, "{seen:?}");
+}
+
+/// What is under way when the network breaks is more where every answer takes long.
+#[tokio::test]
+async fn commits_that_are_broken_on_the_way_to_a_far_server_leave_exactly_the_rows_of_the_file() {
+    let run = "streams = 3\nsplit_bytes = \"64 KiB\"\nchunk_rows = 50";
+    let mut broken = Broken::new("faults_far", csv_with_rejects(3000, 10, 1000), run).await;
+    let server = SocketAddr::from(([127, 0, 0, 1], broken.bed.server.port));
+    let far = Proxy::start(server, Duration::from_millis(5)).await;
+    broken.proxy = FaultProxy::start("127.0.0.1", SocketAddr::from(([127, 0, 0, 1], far.port))).await;
+    broken.recipe(broken.proxy.address, run);
+    broken.proxy.break_commits(Breaks::AtRandom(3, Random::of_the_test_run()));
+    broken.run_until_done(100).await;
+    broken.is_exact().await;
+    let seen = broken.proxy.seen();
+    assert!(seen.broken > 2, "{seen:?}");
 }
 
 #[tokio::test]

@@ -166,7 +166,7 @@ async fn nodes_that_are_killed_one_by_one_and_two_at_once_are_done_without_and_t
 #[tokio::test]
 async fn nodes_that_hang_or_are_cut_off_are_noticed_done_without_and_taken_back() {
     let strikes: [(&[usize], Fault); 3] =
-        [(&[0], Fault::Paused), (&[1], Fault::CutOff), (&[1, 2], Fault::CutOff)];
+        [(&[0, 1], Fault::Paused), (&[1], Fault::CutOff), (&[1, 2], Fault::CutOff)];
     survives("nodes_hanging", &strikes).await;
 }
 

@@ -178,6 +178,20 @@ async fn what_shapes_no_row_may_change_in_the_middle_of_a_load() {
 }
 
 #[tokio::test]
+async fn who_connects_is_no_part_of_what_is_loaded() {
+    let bed = half_loaded_bed("resume_user").await;
+    bed.sql("DROP ROLE IF EXISTS etl_resume_other; CREATE ROLE etl_resume_other SUPERUSER LOGIN").await;
+    let url =
+        bed.url().replace("etl@", "etl_resume_other:another-password@").replace("127.0.0.1", "127.0.0.2");
+    let rest = format!("[run]\nstreams = 2\nchunk_rows = 200\n{}", customers::recipe_table("in/*.csv"));
+    bed.recipe_to("postgres://nobody@nowhere/none", &rest);
+    let ran = bed.etl([""; 0]).env("ETL_TARGET__POSTGRES__URL", &url).run().code(0);
+    ran.never_says("another-password");
+    assert_same(&expected(&csv(6000)), &loaded(&bed.client).await);
+    assert_eq!(bed.is_finished().await, 6000);
+}
+
+#[tokio::test]
 async fn fresh_asks_first_and_then_loads_every_row_again() {
     let bed = loaded_bed("resume_fresh").await;
     let refused = bed.etl(["--fresh"]).run().code(2);

@@ -5,6 +5,7 @@
 
 use etl_tests::bed::{Bed, Process, until};
 use etl_tests::customers::{self, assert_same, csv, expected, loaded};
+use etl_tests::gate::Gate;
 use etl_tests::harness::Ran;
 
 const ROWS: u64 = 8000;
@@ -102,6 +103,30 @@ async fn who_comes_later_takes_over_what_a_killed_one_had_in_hand() {
     if !done_or_busy(second.finish().await) {
         bed.run().code(0);
     }
+    assert_same(&expected, &loaded(&bed.client).await);
+    assert_eq!(bed.is_finished().await, ROWS as i64);
+}
+
+/// A machine that slept: it wakes with chunks in hand that somebody else has loaded long ago.
+#[tokio::test]
+async fn a_process_that_wakes_when_another_one_has_done_its_work_doubles_nothing() {
+    let run = "streams = 3\nsplit_bytes = \"128 KiB\"\nchunk_rows = 100";
+    let (bed, expected) = bed("two_zombie", run).await;
+    let gate = Gate::close(&bed, "customers").await;
+    gate.open(8).await;
+    let mut first = bed.start();
+    gate.reached(8, &mut first).await;
+    first.signal(libc::SIGSTOP);
+    let stat = format!("/proc/{}/stat", first.id());
+    until("it to sleep", async || std::fs::read_to_string(&stat).unwrap().contains(") T ").then_some(()))
+        .await;
+    // As the server does once it misses its client.
+    gate.disperse().await;
+    gate.open_wide().await;
+    bed.start().finish().await.code(0);
+    assert_same(&expected, &loaded(&bed.client).await);
+    first.signal(libc::SIGCONT);
+    done_or_busy(first.finish().await);
     assert_same(&expected, &loaded(&bed.client).await);
     assert_eq!(bed.is_finished().await, ROWS as i64);
 }

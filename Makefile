@@ -35,3 +35,4 @@ stop:
 	@tests/cassandra.sh sweep
 	@tests/cassandra.sh stop demo
 	@tests/cassandra.sh stop test
+	@tests/cassandra.sh stop torture

@@ -16,11 +16,11 @@ say "building (release)"
 cargo build --release --locked -p etl -p etl-tests
 etl=$CARGO_TARGET_DIR/release/etl
 tests/wasm.sh rust tests/guests/transactions --out "$CACHE/guests/rust"
+trap 'tests/postgres.sh stop bench || true; tests/cassandra.sh stop bench || true' EXIT
 tests/postgres.sh start bench
 eval "$(tests/postgres.sh env bench)"
 tests/cassandra.sh start bench --heap 1g
 eval "$(tests/cassandra.sh env bench)"
-trap 'tests/postgres.sh stop bench; tests/cassandra.sh stop bench' EXIT
 work=$CACHE/bench; mkdir -p "$work"
 postmaster=$(head -n 1 "$(head -n 1 "$CACHE/postgres-bench")/data/postmaster.pid")
 

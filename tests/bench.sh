@@ -20,9 +20,9 @@ say "building (release)"
 cargo build --release --locked -p etl -p etl-tests
 etl=$CARGO_TARGET_DIR/release/etl; bare=$CARGO_TARGET_DIR/release/etl-bare-copy
 tests/wasm.sh rust tests/guests/customers --out "$CACHE/guests/rust"
+trap 'tests/postgres.sh stop bench || true' EXIT
 tests/postgres.sh start bench
 eval "$(tests/postgres.sh env bench)"
-trap 'tests/postgres.sh stop bench' EXIT
 
 work=$CACHE/bench; mkdir -p "$work"
 data=$work/customers-$rows.csv

@@ -137,9 +137,8 @@ stop() {
 }
 
 if [ "$action" = programs ]; then fetched_programs "$name"; exit; fi
-need_postgres
 case "$action" in
-  start) start ;;
+  start) need_postgres; start ;;
   stop) stop ;;
   remove) stop; case "$dir" in /var/tmp/etl-postgres-*) rm -rf "$dir" ;; esac; rm -f "$STATE" ;;
   env)

@@ -4,33 +4,54 @@
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 
-need_rust; need_cc; need_postgres
-tests/postgres.sh programs 11 >/dev/null
-tests/postgres.sh programs 18 >/dev/null
-tests/postgres.sh start test
-eval "$(tests/postgres.sh env test)"
-tests/cassandra.sh start test
-eval "$(tests/cassandra.sh env test)"
-trap 'tests/postgres.sh stop test; tests/cassandra.sh remove test; tests/cassandra.sh sweep' EXIT
+# One at a time: they share servers, databases and the binary.
+exec 8>"$CACHE/test.lock"
+flock -n 8 || die "another 'make test' runs on this machine: wait for it, or give this one another folder with ETL_CACHE"
 
-say "formatting"
-cargo fmt --all --check
-(cd tests/fuzz && cargo fmt --check)
-say "modules, built from source"
-tests/guests.sh
-export ETL_GUESTS=$CACHE/guests
-say "lints"
-cargo clippy --locked --workspace --all-targets -- -D warnings
-say "tests"
-cargo build --locked -p etl
-cargo test --locked --workspace --no-fail-fast
-say "fuzzing, for a short while"
-tests/fuzz.sh "${ETL_FUZZ_SECONDS:-10}"
-say "the SDK for Rust, on this machine"
-(cd sdk/rust && cargo fmt --all --check && cargo test --locked --workspace)
-for example in examples/*/Cargo.toml; do
-  (cd "$(dirname "$example")" && cargo fmt --all --check && cargo test --locked)
-done
-say "docs"
-RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --workspace --document-private-items
-say "every test passed"
+# Each part, whatever became of those before it, and of the tests.
+finish() {
+  tests/postgres.sh remove test || true
+  tests/cassandra.sh remove test || true
+  tests/cassandra.sh sweep || true
+}
+
+main() {
+  need_rust; need_cc; need_postgres
+  tests/postgres.sh programs 11 >/dev/null
+  tests/postgres.sh programs 18 >/dev/null
+  trap finish EXIT
+  local settings example
+  tests/postgres.sh start test
+  settings=$(tests/postgres.sh env test); eval "$settings"
+  tests/cassandra.sh start test
+  settings=$(tests/cassandra.sh env test); eval "$settings"
+
+  say "formatting"
+  cargo fmt --all --check
+  (cd tests/fuzz && cargo fmt --check)
+  say "modules, built from source"
+  tests/guests.sh
+  export ETL_GUESTS=$CACHE/guests
+  say "lints"
+  cargo clippy --locked --workspace --all-targets -- -D warnings
+  say "tests"
+  cargo build --locked --workspace
+  cargo test --locked --workspace --no-run
+  # While tests wait for servers; a moment later, because one cargo at a time looks at what is built.
+  (sleep 10; exec nice tests/fuzz.sh build) &
+  cargo test --locked --workspace --no-fail-fast
+  wait $!
+  say "fuzzing, for a short while"
+  tests/fuzz.sh "${ETL_FUZZ_SECONDS:-60}"
+  say "the SDK for Rust, on this machine"
+  (cd sdk/rust && cargo fmt --all --check && cargo test --locked --workspace)
+  for example in examples/*/Cargo.toml; do
+    (cd "$(dirname "$example")" && cargo fmt --all --check && cargo test --locked)
+  done
+  say "docs"
+  RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --workspace --document-private-items
+  say "every test passed"
+}
+
+# The lock is this script's alone: what it starts may outlive it.
+main 8>&-

@@ -197,6 +197,20 @@ mod tests {
     }
 
     #[test]
+    fn while_no_node_answers_the_line_counts_down_to_the_end() {
+        let live = Live::new(Instant::now(), vec!["a:1".into()]);
+        live.waits_for_nodes(Some(Duration::from_secs(3600)));
+        let now = live.snapshot();
+        let left = now.gives_up_in.unwrap().as_secs();
+        assert!((3500..=3600).contains(&left), "{left} s");
+        let speed = Speed { last: None, rows: 7.0, bytes: 1024.0, nodes: vec![0.0] };
+        let line = speed.line(&now, Some(4096));
+        assert_eq!(line, format!("0 rows, 7 rows/s, 1.00 KiB/s, no node answers: giving up in {left} s"));
+        live.waits_for_nodes(None);
+        assert!(!speed.line(&live.snapshot(), None).contains("giving up"));
+    }
+
+    #[test]
     fn a_rate_is_never_negative_and_dies_down_when_nothing_moves() {
         let mut speed = Speed::default();
         speed.update(&snapshot(100, 100));

@@ -2,14 +2,12 @@
 
 use std::ffi::OsStr;
 use std::future::Future;
-use std::io::Read;
-use std::process::{Child, ChildStdin, Output};
-use std::thread::{self, JoinHandle};
+use std::process::ChildStdin;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
 
-use crate::harness::{Etl, Folder, Ran};
+use crate::harness::{Etl, Folder, Ran, Running};
 use crate::postgres::Server;
 
 /// How long anything is waited for: far longer than it takes on a busy machine.
@@ -146,6 +144,23 @@ impl Bed {
         .await;
     }
 
+    /// Remembers the longest chunk that is committed into a table: see [`Bed::longest_chunk`].
+    pub async fn measure_chunks(&self, table: &str) {
+        self.sql(&format!(
+            "CREATE TABLE public.longest (rows bigint); \
+             CREATE FUNCTION public.measure() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN INSERT INTO public.longest SELECT count(*) FROM sent; RETURN NULL; END $$; \
+             CREATE TRIGGER measure AFTER INSERT ON {table} REFERENCING NEW TABLE AS sent \
+             FOR EACH STATEMENT EXECUTE FUNCTION public.measure()"
+        ))
+        .await;
+    }
+
+    /// Its rows: each COPY is one chunk.
+    pub async fn longest_chunk(&self) -> i64 {
+        self.number("SELECT coalesce(max(rows), 0) FROM public.longest").await
+    }
+
     /// Waits until no backend of `etl` is left: those of lost connections may still commit or roll back.
     pub async fn quiet(&self) {
         until("the sessions' end", async || {
@@ -154,6 +169,14 @@ impl Bed {
             (self.number(left).await == 0).then_some(())
         })
         .await;
+    }
+
+    /// Waits until streams of so many runs at once wait for a lock.
+    pub async fn runs_that_wait(&self, runs: i64) {
+        let waiting = "SELECT count(DISTINCT split_part(application_name, '/', 3)) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND application_name LIKE 'etl/%' \
+                       AND application_name NOT LIKE 'etl/control/%' AND wait_event_type = 'Lock'";
+        until("runs that wait", async || (self.number(waiting).await == runs).then_some(())).await;
     }
 
     /// Empties the table and forgets every load, as if this database had never seen one.
@@ -185,28 +208,23 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T 
     }
 }
 
-/// An `etl` that runs beside the test. It does not outlive it, and what it says is read all the time: it never
-/// waits for the test.
-pub struct Process(Option<(Child, [Listener; 2])>);
-
-type Listener = JoinHandle<Vec<u8>>;
+/// An `etl` that runs beside the test. It does not outlive it, and never waits for it.
+pub struct Process(Option<Running>);
 
 impl Process {
     /// Starts it.
     pub fn of(etl: Etl) -> Process {
-        let mut child = etl.start();
-        let (out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
-        Process(Some((child, [listen(out), listen(err)])))
+        Process(Some(Running::of(etl)))
     }
 
     /// Where to write its standard input, which ends when this is dropped; once, if it is piped.
     pub fn input(&mut self) -> ChildStdin {
-        self.0.as_mut().expect("a process").0.stdin.take().expect("piped")
+        self.0.as_mut().expect("a process").child.stdin.take().expect("piped")
     }
 
     /// Its process id.
     pub fn id(&self) -> u32 {
-        self.0.as_ref().expect("a process").0.id()
+        self.running().child.id()
     }
 
     /// Sends it a signal, e.g. `libc::SIGINT`; one that ended needs none.
@@ -220,13 +238,28 @@ impl Process {
 
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
-        self.0.as_mut().expect("a process").0.try_wait().expect("a child").is_some()
+        self.0.as_mut().expect("a process").has_ended()
     }
 
     /// Ends it as a crash would (`kill -9`), and waits until it is gone.
     pub fn kill(mut self) -> Ran {
-        self.0.as_mut().expect("a process").0.kill().expect("a child");
+        self.0.as_mut().expect("a process").kill();
         self.collect()
+    }
+
+    /// What it said on standard error so far.
+    pub fn stderr(&self) -> String {
+        self.running().stderr()
+    }
+
+    /// Waits until it has said something on standard error, and is still there.
+    pub async fn says(&mut self, words: &str) {
+        until(words, async || {
+            let said = self.stderr().contains(words);
+            assert!(said || !self.has_ended(), "it ended without {words:?}:\n{}", self.stderr());
+            said.then_some(())
+        })
+        .await;
     }
 
     /// Its memory that is resident, in KiB.
@@ -248,27 +281,20 @@ impl Process {
         self.collect()
     }
 
-    fn collect(&mut self) -> Ran {
-        let (mut child, [out, err]) = self.0.take().expect("a process");
-        let status = child.wait().expect("a child");
-        let [stdout, stderr] = [out, err].map(|listener| listener.join().expect("a listener"));
-        Ran::of(&Output { status, stdout, stderr })
+    fn running(&self) -> &Running {
+        self.0.as_ref().expect("a process")
     }
-}
 
-fn listen(mut pipe: impl Read + Send + 'static) -> Listener {
-    thread::spawn(move || {
-        let mut said = Vec::new();
-        pipe.read_to_end(&mut said).expect("a pipe");
-        said
-    })
+    fn collect(&mut self) -> Ran {
+        self.0.take().expect("a process").collect()
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some((mut child, _)) = self.0.take() {
-            let _ = child.kill();
-            let _ = child.wait();
+        if let Some(mut running) = self.0.take() {
+            let _ = running.child.kill();
+            let _ = running.child.wait();
         }
     }
 }

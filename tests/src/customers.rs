@@ -111,13 +111,25 @@ impl WithRejects {
         assert_same(&self.loaded, &loaded(client).await);
     }
 
-    /// Compares the table and the rejects of the only load with it.
+    /// Compares the table and the rejects of the only load with it, those also with the splits that they are of.
     pub async fn is_loaded_by(&self, client: &Client) {
         self.is_in(client).await;
         let rejects = "SELECT position, original->>'account', concat(stage, '/', code) FROM etl.reject";
         assert_same(&self.rejected, &rows_of(client, rejects).await);
+        let elsewhere = client.query_one(REJECTS_ELSEWHERE, &[]).await.expect("the ledger can be read");
+        assert_eq!(elsewhere.get::<_, i64>(0), 0, "rejects that are not of their split");
     }
 }
+
+/// Splits of files that do not have as many rejects as the ledger says, by all parts of their key, and rejects outside
+/// of their split.
+pub const REJECTS_ELSEWHERE: &str = "
+    WITH kept AS (SELECT name, target, source, start, count(*) AS rejects,
+            min(split_part(position, ':', 1)::bigint) AS first, max(split_part(position, ':', 1)::bigint) AS last
+        FROM etl.reject GROUP BY name, target, source, start)
+    SELECT count(*) FROM etl.ledger FULL JOIN kept USING (name, target, source, start)
+    WHERE coalesce(rejects, 0) IS DISTINCT FROM rejected
+        OR first < split_part(start, ':', 1)::bigint OR last >= split_part(bound, ':', 1)::bigint";
 
 /// What the target must hold of a file, sorted.
 pub fn expected(csv: &[u8]) -> Vec<Row> {

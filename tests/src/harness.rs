@@ -5,9 +5,15 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// How long a run may take whose end a test waits for without looking: a hang has to become a failed test.
+const LONGEST_RUN: Duration = Duration::from_secs(600);
 
 /// The binary under test: `ETL_BIN`, or the one that cargo built beside the tests.
 pub fn binary() -> PathBuf {
@@ -126,14 +132,92 @@ impl Etl {
         ran
     }
 
-    /// Runs it to its end.
-    pub fn run(mut self) -> Ran {
-        Ran::of(&self.0.output().expect("etl can be started"))
+    /// Runs it to its end, which has to come within minutes.
+    pub fn run(self) -> Ran {
+        let (mut running, started) = (Running::of(self), Instant::now());
+        while !running.has_ended() {
+            if started.elapsed() > LONGEST_RUN {
+                running.kill();
+                panic!("etl does not end: {:?}", running.collect());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        running.collect()
     }
 
     /// Starts it, with both outputs piped.
     pub fn start(mut self) -> Child {
         self.0.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("etl can be started")
+    }
+}
+
+/// A started command whose outputs are read all the time: it never waits for the test.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    outputs: [Listener; 2],
+}
+
+impl Running {
+    pub(crate) fn of(etl: Etl) -> Running {
+        let mut child = etl.start();
+        let (out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        Running { child, outputs: [Listener::to(out), Listener::to(err)] }
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
+    /// What it said on standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.outputs[1].said()).into_owned()
+    }
+
+    /// Ends it as a crash would, unless it has ended.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("a child");
+    }
+
+    /// Waits for its end.
+    pub(crate) fn collect(mut self) -> Ran {
+        let status = self.child.wait().expect("a child");
+        let [stdout, stderr] = self.outputs.map(Listener::to_its_end);
+        Ran::of(&Output { status, stdout, stderr })
+    }
+}
+
+/// Reads a pipe on a thread of its own.
+struct Listener {
+    said: Arc<Mutex<Vec<u8>>>,
+    reading: JoinHandle<()>,
+}
+
+impl Listener {
+    fn to(mut pipe: impl Read + Send + 'static) -> Listener {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&said);
+        let reading = thread::spawn(move || {
+            let mut more = [0; 4096];
+            loop {
+                match pipe.read(&mut more).expect("a pipe") {
+                    0 => return,
+                    length => {
+                        heard.lock().unwrap_or_else(PoisonError::into_inner).extend(&more[..length]);
+                    }
+                }
+            }
+        });
+        Listener { said, reading }
+    }
+
+    fn said(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn to_its_end(self) -> Vec<u8> {
+        self.reading.join().expect("a listener");
+        let said = std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
+        said
     }
 }
 

@@ -10,6 +10,7 @@ pub mod empty_pages;
 mod fault_link;
 pub mod faults;
 pub mod frames;
+pub mod gate;
 pub mod generate;
 pub mod harness;
 pub mod json_text;

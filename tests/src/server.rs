@@ -153,6 +153,13 @@ impl PrivateServer {
         self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]);
     }
 
+    /// Stops it and starts it again on the same port: `fast` ends sessions in order, `immediate` as a crash would.
+    pub fn restart(&self, mode: &str) {
+        let log = self.folder.path().join("data/log.txt").display().to_string();
+        let restart = ["-D", &self.data(), "-l", &log, "-m", mode, "-w", "-t", "120", "restart"];
+        succeed(self.run("pg_ctl", &restart), "pg_ctl restart");
+    }
+
     fn data(&self) -> String {
         self.folder.path().join("data").display().to_string()
     }

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use etl_tests::bed::{Bed, Process, until};
 use etl_tests::customers::{self, WithRejects, csv_with_rejects, loaded};
 use etl_tests::faults::{Breaks, Cut, Direction, Fate, FaultProxy, Zombie};
 use etl_tests::harness::Ran;
+use etl_tests::proxy::Proxy;
 use etl_tests::random::Random;
 
 /// A database behind a proxy, and what the table must hold in the end.
@@ -104,7 +106,23 @@ async fn commits_that_are_lost_overtaken_or_unanswered_at_random_leave_exactly_t
     broken.run_until_done(100).await;
     broken.is_exact().await;
     let seen = broken.proxy.seen();
-    assert!(seen.broken >= 60, "{seen:?}");
+    assert!(seen.broken >= 40, "{seen:?}");
+}
+
+/// What is under way when the network breaks is more where every answer takes long.
+#[tokio::test]
+async fn commits_that_are_broken_on_the_way_to_a_far_server_leave_exactly_the_rows_of_the_file() {
+    let run = "streams = 3\nsplit_bytes = \"64 KiB\"\nchunk_rows = 50";
+    let mut broken = Broken::new("faults_far", csv_with_rejects(3000, 10, 1000), run).await;
+    let server = SocketAddr::from(([127, 0, 0, 1], broken.bed.server.port));
+    let far = Proxy::start(server, Duration::from_millis(5)).await;
+    broken.proxy = FaultProxy::start("127.0.0.1", SocketAddr::from(([127, 0, 0, 1], far.port))).await;
+    broken.recipe(broken.proxy.address, run);
+    broken.proxy.break_commits(Breaks::AtRandom(3, Random::of_the_test_run()));
+    broken.run_until_done(100).await;
+    broken.is_exact().await;
+    let seen = broken.proxy.seen();
+    assert!(seen.broken > 2, "{seen:?}");
 }
 
 #[tokio::test]
@@ -193,7 +211,9 @@ async fn a_zombie_that_commits_after_all_is_waited_for_and_believed() {
     loads_the_other_splits(&broken).await;
     let before = broken.bed.progress().await;
     assert!(zombie.commit().await, "nobody took its split");
-    assert_eq!(broken.bed.progress().await.read, before.read + 50);
+    // One chunk, which may be the short one at its split's end.
+    let read = broken.bed.progress().await.read;
+    assert!(before.read < read && read <= before.read + 50, "{} and {read}", before.read);
     broken.run_until_done(3).await;
     broken.is_exact().await;
 }
@@ -237,10 +257,18 @@ async fn two_runs_at_once_over_bad_networks_share_the_work_and_each_chunk_has_on
     for proxy in [&broken.proxy, &other] {
         proxy.break_commits(Breaks::AtRandom(5, Random::new(random.number())));
     }
-    let (one, two) =
-        tokio::join!(until_done_through(&broken, &broken.proxy), until_done_through(&broken, &other));
+    // Both own splits before either loads one, however long they take to start.
+    let locker = broken.bed.server.client(&broken.bed.database).await;
+    locker.batch_execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let unlock = async {
+        broken.bed.runs_that_wait(2).await;
+        locker.batch_execute("COMMIT").await.unwrap();
+    };
+    let (one, two, ()) =
+        tokio::join!(until_done_through(&broken, &broken.proxy), until_done_through(&broken, &other), unlock);
     broken.is_exact().await;
     let (seen, other) = (broken.proxy.seen(), other.seen());
     assert!(one > 0 && two > 0, "{one} and {two} chunks");
-    assert!(seen.broken > 5 && other.broken > 5, "{seen:?} {other:?}");
+    // One in five of more than a hundred, however the two share them.
+    assert!(seen.broken + other.broken > 5, "{seen:?} {other:?}");
 }

@@ -30,9 +30,14 @@ fn is_met(expression: &str, allowed: &[String]) -> bool {
     })
 }
 
+/// Those of both workspaces: the runner's and the fuzz targets'.
 fn packages() -> Vec<Value> {
+    ["Cargo.toml", "fuzz/Cargo.toml"].into_iter().flat_map(packages_of).collect()
+}
+
+fn packages_of(manifest: &str) -> Vec<Value> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--manifest-path", manifest])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo metadata");

@@ -4,8 +4,9 @@
 use std::fs;
 use std::time::SystemTime;
 
-use etl_tests::bed::{Bed, until};
+use etl_tests::bed::Bed;
 use etl_tests::customers::{self, assert_same, csv, csv_of, expected, loaded};
+use etl_tests::gate::Gate;
 use etl_tests::harness::guest;
 
 /// A database with the table and a folder with the file, not loaded yet.
@@ -27,13 +28,15 @@ async fn loaded_bed(database: &str) -> Bed {
 /// The same, killed half way.
 async fn half_loaded_bed(database: &str) -> Bed {
     let bed = bed(database, 6000).await;
-    bed.slow_down(50).await;
+    let gate = Gate::close(&bed, "customers").await;
+    gate.open(4).await;
     bed.recipe(&format!("[run]\nstreams = 2\nchunk_rows = 200\n{}", customers::recipe_table("in/*.csv")));
-    let etl = bed.start();
-    until("some chunks", async || (bed.progress().await.chunks >= 4).then_some(())).await;
+    let mut etl = bed.start();
+    gate.reached(4, &mut etl).await;
     etl.kill();
+    gate.disperse().await;
     assert!(bed.progress().await.is_midway());
-    bed.sql("DROP TRIGGER pause ON customers").await;
+    bed.sql("DROP TRIGGER pass ON customers").await;
     bed
 }
 
@@ -172,6 +175,20 @@ async fn what_shapes_no_row_may_change_in_the_middle_of_a_load() {
     // What was cut stays cut: nobody computes the tiling again.
     let now = customers::rows_of(&bed.client, tiling).await;
     assert!(before.iter().all(|split| now.contains(split)), "{before:?}\n{now:?}");
+}
+
+#[tokio::test]
+async fn who_connects_is_no_part_of_what_is_loaded() {
+    let bed = half_loaded_bed("resume_user").await;
+    bed.sql("DROP ROLE IF EXISTS etl_resume_other; CREATE ROLE etl_resume_other SUPERUSER LOGIN").await;
+    let url =
+        bed.url().replace("etl@", "etl_resume_other:another-password@").replace("127.0.0.1", "127.0.0.2");
+    let rest = format!("[run]\nstreams = 2\nchunk_rows = 200\n{}", customers::recipe_table("in/*.csv"));
+    bed.recipe_to("postgres://nobody@nowhere/none", &rest);
+    let ran = bed.etl([""; 0]).env("ETL_TARGET__POSTGRES__URL", &url).run().code(0);
+    ran.never_says("another-password");
+    assert_same(&expected(&csv(6000)), &loaded(&bed.client).await);
+    assert_eq!(bed.is_finished().await, 6000);
 }
 
 #[tokio::test]

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use etl_tests::bed::Bed;
+use etl_tests::bed::{Bed, until};
+use etl_tests::customers::{self, assert_same};
+use etl_tests::gate::Gate;
 use etl_tests::harness::Ran;
+use etl_tests::server::Setup;
 
 const ROWS: i64 = 400;
 
@@ -45,7 +48,10 @@ async fn is_partly_loaded(bed: &Bed) {
 
 #[tokio::test]
 async fn what_passes_is_tried_again_and_loaded_once() {
-    for state in ["40001", "40P01", "53100", "53200", "53300", "55P03", "55006", "57014", "58030"] {
+    for state in [
+        "40001", "40P01", "53100", "53200", "53300", "55P03", "55006", "57014", "58030", "57P02", "57P03",
+        "57P05", "08006",
+    ] {
         let bed = failing(&format!("retry_{}", state.to_lowercase()), state, 2, "true").await;
         recipe(&bed, "", "streams = 1");
         let ran = bed.run().code(0).never_says("hush-4711");
@@ -131,6 +137,66 @@ async fn a_node_that_takes_no_writes_is_set_aside_and_the_others_load_everything
     is_whole(&bed).await;
 }
 
+/// As after a failover to a standby, or where the disk is full: every session that is opened from now on only reads.
+#[tokio::test]
+async fn a_target_that_takes_writes_on_no_node_is_given_up_and_the_same_command_continues() {
+    let bed = failing("retry_read_only_all", "01000", 0, "true").await;
+    let gate = Gate::close(&bed, "t").await;
+    gate.open(2).await;
+    let port = bed.server.port;
+    let url = format!("postgres://etl@127.0.0.1:{port},127.0.0.2:{port}/{}", bed.database);
+    let rest = "give_up_after = \"2 s\"\n[run]\nchunk_rows = 50\nstreams = 1\n[[tables]]\nfrom = \"data.csv\"\ninto = \"public.t\"\n";
+    bed.recipe_to(&url, rest);
+    let mut etl = bed.start();
+    gate.reached(2, &mut etl).await;
+    let only_reads =
+        |yes: &str| format!("ALTER DATABASE {} SET default_transaction_read_only = {yes}", bed.database);
+    bed.sql(&only_reads("on")).await;
+    gate.disperse().await;
+    let ran = etl.finish().await.code(5);
+    ran.says(&["node set aside", "read only (default_transaction_read_only)", "continue with: "]);
+    is_partly_loaded(&bed).await;
+    // Somebody who is still connected may.
+    bed.sql(&only_reads("off")).await;
+    gate.open_wide().await;
+    bed.run().code(0);
+    is_whole(&bed).await;
+}
+
+/// It answers every probe, and refuses every chunk.
+#[tokio::test]
+async fn a_node_that_refuses_every_write_is_not_tried_for_ever() {
+    let (bed, _) = gives_up("25006", 3, "25006").await;
+    bed.sql("DROP TRIGGER fail ON t").await;
+    bed.run().code(0);
+    is_whole(&bed).await;
+}
+
+/// Sessions end with 57P01 or 57P02, new ones are refused for a while; the only node is back when it is ready.
+#[tokio::test]
+async fn a_server_that_restarts_in_the_middle_of_a_load_costs_time_and_no_row() {
+    for mode in ["fast", "immediate"] {
+        let server = Setup::default().start();
+        let mut bed = Bed::on(server.server(), "restart").await;
+        bed.sql(customers::TABLE).await;
+        let gate = Gate::close(&bed, "customers").await;
+        gate.open(8).await;
+        let file = customers::csv(6000);
+        bed.folder.write("customers.csv", &file);
+        let run = "[run]\nstreams = 3\nsplit_bytes = \"128 KiB\"\nchunk_rows = 50";
+        bed.recipe(&format!("{run}\n{}", customers::recipe_table("customers.csv")));
+        let mut etl = bed.start();
+        gate.reached(8, &mut etl).await;
+        gate.open_wide().await;
+        bed.slow_down(10).await;
+        server.restart(mode);
+        bed.client = server.server().client("restart").await;
+        etl.finish().await.code(0).says(&["reopening the split at its committed position"]);
+        assert_same(&customers::expected(&file), &customers::loaded(&bed.client).await);
+        assert_eq!(bed.is_finished().await, 6000, "{mode}");
+    }
+}
+
 /// Slower than a node may be without a sign of life, and there is no connection left to ask it for one.
 #[tokio::test]
 async fn fewer_connections_than_streams_are_enough_and_the_node_is_not_taken_for_a_dead_one() {
@@ -168,7 +234,11 @@ async fn a_table_that_somebody_locks_is_waited_for_and_no_node_is_blamed() {
         // Upserts look at the table when a stream is made ready, others when they send rows.
         locker.batch_execute("BEGIN; LOCK TABLE public.t IN ACCESS EXCLUSIVE MODE").await.unwrap();
         let etl = bed.start();
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                       AND application_name LIKE 'etl/%' AND wait_event_type = 'Lock'";
+        until("somebody to wait", async || (bed.number(waiting).await > 0).then_some(())).await;
+        // Twice what a node may be silent for.
+        tokio::time::sleep(Duration::from_secs(2)).await;
         locker.batch_execute("COMMIT").await.unwrap();
         etl.finish().await.code(0).never_says("set aside");
         is_whole(&bed).await;

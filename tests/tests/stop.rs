@@ -3,21 +3,28 @@
 
 use etl_tests::bed::{Bed, Process, until};
 use etl_tests::customers::{self, assert_same, csv, csv_with_rejects, expected, loaded};
+use etl_tests::gate::Gate;
 
 const ROWS: u64 = 6000;
 const STREAMS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
      WHERE datname = current_database() AND application_name LIKE 'etl/127%'";
 
-/// A load that takes a while, with some chunks committed.
+/// A load with three streams and some chunks committed, in front of a gate that lets a few more through.
 async fn half_way(database: &str) -> (Bed, Process) {
     let bed = Bed::new(database).await;
     bed.sql(customers::TABLE).await;
-    bed.slow_down(50).await;
+    bed.slow_down(30).await;
+    let gate = Gate::close(&bed, "customers").await;
+    gate.open(12).await;
     bed.folder.write("customers.csv", csv(ROWS));
     let table = customers::recipe_table("customers.csv");
-    bed.recipe(&format!("[run]\nstreams = 3\nchunk_rows = 100\n{table}"));
-    let etl = bed.start();
-    until("some chunks", async || (bed.progress().await.chunks >= 5).then_some(())).await;
+    // Whoever locks something has all the time that a test may take.
+    let run = "lock_timeout = \"1 h\"\n[run]\nstreams = 3\nsplit_bytes = \"128 KiB\"\nchunk_rows = 50";
+    bed.recipe(&format!("{run}\n{table}"));
+    let mut etl = bed.start();
+    gate.reached(5, &mut etl).await;
+    let streams = STREAMS.replace("pg_terminate_backend(pid)", "count(*)");
+    until("three streams", async || (bed.number(&streams).await == 3).then_some(())).await;
     (bed, etl)
 }
 
@@ -31,7 +38,7 @@ async fn is_whole_chunks(bed: &Bed) {
 
 /// The same command again, to the exact end.
 async fn continues(bed: &Bed) {
-    bed.sql("DROP TRIGGER IF EXISTS pause ON customers").await;
+    bed.sql("DROP TRIGGER pause ON customers; DROP TRIGGER pass ON customers").await;
     bed.run().code(0);
     assert_same(&expected(&csv(ROWS)), &loaded(&bed.client).await);
     assert_eq!(bed.is_finished().await, ROWS as i64);
@@ -40,10 +47,12 @@ async fn continues(bed: &Bed) {
 #[tokio::test]
 async fn a_signal_ends_the_chunks_in_hand_and_the_same_command_continues() {
     for (database, signal) in [("stop_interrupt", libc::SIGINT), ("stop_terminate", libc::SIGTERM)] {
-        let (bed, etl) = half_way(database).await;
+        let (bed, mut etl) = half_way(database).await;
         etl.signal(signal);
+        etl.says("stopping: ending the chunks in hand").await;
+        Gate::of(&bed).open_wide().await;
         let ran = etl.finish().await.code(130);
-        let ran = ran.says(&["stopping: ending the chunks in hand", "stopped; the same command continues"]);
+        let ran = ran.says(&["stopped; the same command continues"]);
         let command = ran.stderr.lines().find_map(|line| line.strip_prefix("continue with: "));
         assert!(command.is_some_and(|command| command.ends_with("etl run recipe.toml")), "{ran:?}");
         assert!(bed.progress().await.is_midway());
@@ -82,16 +91,21 @@ async fn a_signal_in_the_middle_of_a_search_for_refused_rows_is_a_stop_like_any_
 async fn a_second_signal_stops_at_once() {
     let (bed, mut etl) = half_way("stop_twice").await;
     let locker = bed.server.client(&bed.database).await;
-    locker.batch_execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let lock = locker.batch_execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE");
+    let let_through = async {
+        // What stands at the gate has to end first, and nothing may come in behind it.
+        let asked = "SELECT count(*) FROM pg_locks WHERE relation = 'customers'::regclass AND mode = 'AccessExclusiveLock'";
+        until("the lock to be asked for", async || (bed.number(asked).await > 0).then_some(())).await;
+        Gate::of(&bed).open_wide().await;
+    };
+    tokio::join!(lock, let_through).0.unwrap();
+    bed.runs_that_wait(1).await;
     // The chunks in hand cannot end while the table is locked: only a second signal ends the process.
-    until("the end", async || {
-        if !etl.has_ended() {
-            etl.signal(libc::SIGINT);
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        etl.has_ended().then_some(())
-    })
-    .await;
+    etl.signal(libc::SIGINT);
+    etl.says("stopping: ending the chunks in hand").await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(!etl.has_ended(), "the first signal ended it");
+    etl.signal(libc::SIGINT);
     etl.finish().await.code(130);
     locker.batch_execute("COMMIT").await.unwrap();
     is_whole_chunks(&bed).await;
@@ -105,7 +119,9 @@ async fn streams_whose_connections_are_lost_reopen_and_lose_nothing() {
     let mut lost = 0;
     let open = "SELECT start, position FROM etl.ledger WHERE owner IS NOT NULL AND NOT done";
     for _ in 0..3 {
+        // All three the first time: nothing is near its end while the gate is closed.
         lost += bed.client.query(STREAMS, &[]).await.unwrap().len();
+        Gate::of(&bed).open_wide().await;
         // A split may be reopened again once it has moved.
         let before = customers::rows_of(&bed.client, open).await;
         until("every split that was lost to move", async || {
@@ -124,8 +140,9 @@ async fn streams_whose_connections_are_lost_reopen_and_lose_nothing() {
 async fn a_run_that_loses_every_connection_says_so_and_the_same_command_continues() {
     let (bed, etl) = half_way("stop_all").await;
     bed.sql(&STREAMS.replace("etl/127%", "etl/%")).await;
+    Gate::of(&bed).open_wide().await;
+    let ran = etl.finish().await.says(&["reopening the split at its committed position"]);
     // Whether it needs the control connection again is its own affair.
-    let ran = etl.finish().await;
     if ran.code != Some(0) {
         ran.code(5).says(&["lost during", "continue with: "]);
     }

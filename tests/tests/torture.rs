@@ -74,7 +74,9 @@ async fn a_death_while_a_load_is_forgotten_leaves_all_of_its_ledger_or_nothing()
 #[tokio::test]
 async fn a_death_while_a_stopped_run_gives_its_splits_back_leaves_them_to_be_taken() {
     let customers = csv_with_rejects(3000, 10, 500);
-    let bed = bed("torture_release", &customers, "streams = 2\nchunk_rows = 50").await;
+    // One split, so that there is something to give back until the load's end.
+    let run = "streams = 2\nchunk_rows = 50\nsplit_bytes = \"1 GiB\"";
+    let bed = bed("torture_release", &customers, run).await;
     bed.slow_down(20).await;
     for point in STOP {
         let before = bed.progress().await.chunks;

@@ -5,6 +5,7 @@
 
 use etl_tests::bed::{Bed, Process, until};
 use etl_tests::customers::{self, assert_same, csv, expected, loaded};
+use etl_tests::gate::Gate;
 use etl_tests::harness::Ran;
 
 const ROWS: u64 = 8000;
@@ -32,12 +33,14 @@ fn done_or_busy(ran: Ran) -> bool {
 async fn processes_that_start_at_once_load_every_row_once() {
     let (bed, expected) = bed("two_at_once", "streams = 3\nsplit_bytes = \"32 KiB\"\nchunk_rows = 100").await;
     bed.slow_down(10).await;
-    let mut shared = 0;
     for (round, processes) in [2, 2, 2, 2, 4].into_iter().enumerate() {
         // The first time they also make the ledger's tables at once.
         let forget = "TRUNCATE customers; TRUNCATE etl.run, etl.source, etl.ledger, etl.reject";
         bed.sql(if round == 0 { "SELECT" } else { forget }).await;
+        let locker = locked(&bed).await;
         let running: Vec<Process> = (0..processes).map(|_| bed.start()).collect();
+        bed.runs_that_wait(processes).await;
+        locker.batch_execute("COMMIT").await.unwrap();
         let mut done = 0;
         for process in running {
             done += usize::from(done_or_busy(process.finish().await));
@@ -45,15 +48,21 @@ async fn processes_that_start_at_once_load_every_row_once() {
         assert!(done > 0, "somebody is the last");
         assert_same(&expected, &loaded(&bed.client).await);
         assert_eq!(bed.is_finished().await, ROWS as i64);
-        shared += bed.number("SELECT (count(DISTINCT owner) > 1)::int::bigint FROM etl.ledger").await;
+        let owners = bed.number("SELECT count(DISTINCT owner) FROM etl.ledger").await;
+        assert!(owners > 1, "one process loaded all, round {round}");
     }
-    assert!(shared > 0, "in no round did more than one process load something");
+}
+
+/// Locks the table on a connection of its own.
+async fn locked(bed: &Bed) -> tokio_postgres::Client {
+    let locker = bed.server.client(&bed.database).await;
+    locker.batch_execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    locker
 }
 
 /// Starts a run that owns every split and can load none of them.
 async fn blocked(bed: &Bed) -> (tokio_postgres::Client, Process) {
-    let locker = bed.server.client(&bed.database).await;
-    locker.batch_execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let locker = locked(bed).await;
     let first = bed.start();
     until("every split is owned", async || {
         let owned = "SELECT (count(*) > 1 AND count(*) = count(owner) AND \
@@ -94,6 +103,30 @@ async fn who_comes_later_takes_over_what_a_killed_one_had_in_hand() {
     if !done_or_busy(second.finish().await) {
         bed.run().code(0);
     }
+    assert_same(&expected, &loaded(&bed.client).await);
+    assert_eq!(bed.is_finished().await, ROWS as i64);
+}
+
+/// A machine that slept: it wakes with chunks in hand that somebody else has loaded long ago.
+#[tokio::test]
+async fn a_process_that_wakes_when_another_one_has_done_its_work_doubles_nothing() {
+    let run = "streams = 3\nsplit_bytes = \"128 KiB\"\nchunk_rows = 100";
+    let (bed, expected) = bed("two_zombie", run).await;
+    let gate = Gate::close(&bed, "customers").await;
+    gate.open(8).await;
+    let mut first = bed.start();
+    gate.reached(8, &mut first).await;
+    first.signal(libc::SIGSTOP);
+    let stat = format!("/proc/{}/stat", first.id());
+    until("it to sleep", async || std::fs::read_to_string(&stat).unwrap().contains(") T ").then_some(()))
+        .await;
+    // As the server does once it misses its client.
+    gate.disperse().await;
+    gate.open_wide().await;
+    bed.start().finish().await.code(0);
+    assert_same(&expected, &loaded(&bed.client).await);
+    first.signal(libc::SIGCONT);
+    done_or_busy(first.finish().await);
     assert_same(&expected, &loaded(&bed.client).await);
     assert_eq!(bed.is_finished().await, ROWS as i64);
 }

@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use etl_tests::bed::{Bed, until};
+use etl_tests::bed::Bed;
 use etl_tests::customers::{self, assert_same, expected, loaded};
+use etl_tests::gate::Gate;
 use etl_tests::random::Random;
 use etl_tests::versions::Version;
 
@@ -132,29 +133,31 @@ async fn corrected_rows_are_loaded_once() {
 #[tokio::test]
 async fn a_killed_load_continues_without_a_row_lost_or_doubled() {
     let mut random = Random::of_the_test_run();
-    let file = customers::csv(4000);
+    let file = customers::csv(8000);
     for version in Version::ALL {
         let server = version.server();
         let bed = Bed::on(server.server(), "killed").await;
         bed.sql(customers::TABLE).await;
         bed.slow_down(30).await;
+        let gate = Gate::close(&bed, "customers").await;
         bed.folder.write("customers.csv", &file);
         let table = customers::recipe_table("customers.csv");
         bed.recipe(&format!("[run]\nstreams = 3\nchunk_rows = 100\n{table}"));
         for kill in 0..4 {
             let before = bed.progress().await;
-            let etl = bed.start();
-            until("the next chunks", async || {
-                (bed.progress().await.chunks > before.chunks + 1).then_some(())
-            })
-            .await;
+            gate.open(before.chunks + 4).await;
+            let mut etl = bed.start();
+            gate.reached(before.chunks + 2, &mut etl).await;
             tokio::time::sleep(Duration::from_millis(random.below(50))).await;
-            assert_eq!(etl.kill().code, None, "it ended before kill {kill}");
+            let ran = etl.kill();
+            assert_eq!(ran.code, None, "it ended before kill {kill}: {ran:?}");
+            gate.settle().await;
         }
         assert!(bed.progress().await.is_midway(), "{version:?}");
+        bed.sql("DROP TRIGGER pause ON customers; DROP TRIGGER pass ON customers").await;
         bed.run().code(0);
         assert_same(&expected(&file), &loaded(&bed.client).await);
-        assert_eq!(bed.is_finished().await, 4000, "{version:?}");
+        assert_eq!(bed.is_finished().await, 8000, "{version:?}");
     }
 }
 

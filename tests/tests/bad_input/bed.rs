@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use etl_tests::customers::REJECTS_ELSEWHERE;
 use etl_tests::harness::{Etl, Folder, Ran};
 use etl_tests::postgres::Server;
 use tokio_postgres::Client;
@@ -132,6 +133,11 @@ impl Bed {
         let sql = "SELECT count(*) FROM pg_namespace WHERE nspname = 'etl'";
         let schemas: i64 = self.client.query_one(sql, &[]).await.unwrap().get(0);
         assert_eq!((schemas, self.ids().await.len()), (0, 0));
+    }
+
+    /// Splits that do not have as many rejects of their own as the ledger says, and rejects outside of their split.
+    pub(crate) async fn rejects_elsewhere(&self) -> i64 {
+        self.client.query_one(REJECTS_ELSEWHERE, &[]).await.unwrap().get(0)
     }
 
     /// The rejects: `line position stage/code reason original`.

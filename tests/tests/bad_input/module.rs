@@ -72,6 +72,21 @@ async fn a_module_of_another_contract_or_with_foreign_imports_is_refused_by_name
     bed.is_untouched().await;
 }
 
+/// The module logs a hundred thousand lines of 30,000 bytes for each batch, escapes for terminals among them.
+#[tokio::test]
+async fn a_flood_of_log_lines_is_cut_and_reaches_no_terminal_as_it_is() {
+    let bed = Bed::new("bad_module_flood").await;
+    guest(&bed.folder, "log-flood");
+    bed.folder.write("rows.csv", rows(2));
+    let table = "transforms = [{ module = \"log-flood.wasm\" }]\ntypes = { id = \"int32\" }";
+    bed.recipe(&Recipe { table, run: "streams = 1\nmax_rejects = 10", ..Recipe::default() });
+    let ran = bed.command(&["run", "-vv"]).env("ETL_TRANSFORM__LOG_LINES", "50").run();
+    let ran = ran.code(0).says(&["log_lines reached; what it logs from here on is dropped"]);
+    let ran = ran.never_says("\u{1b}").never_says(HUSH);
+    assert_eq!(ran.stderr.matches(" warn: ").count(), 50);
+    assert!(ran.stderr.len() < 50 * 4096, "{} bytes", ran.stderr.len());
+}
+
 #[tokio::test]
 async fn a_module_that_fails_in_plan_stops_the_run_before_a_row_moves() {
     let bed = bed("bad_module_plan").await;

@@ -57,33 +57,38 @@ fn mixed(last: i32) -> Mixed {
     mixed
 }
 
+/// Whether the reject is the only one of its chunk, one of many, or in the only chunk of its split.
 #[tokio::test]
-async fn exactly_the_bad_rows_become_rejects_and_the_others_are_loaded() {
-    let bed = Bed::new("bad_rejects").await;
-    let Mixed { content, bad, expected } = mixed(500);
-    let table = "types = { id = \"int32\" }";
-    let csv = "max_row_bytes = \"4 KiB\"";
-    let run = "streams = 3\nchunk_rows = 50\nsplit_bytes = \"8 KiB\"\nmax_rejects = 1000";
-    let ran = bed.run_rows(content, &Recipe { table, csv, run, ..Recipe::default() }).code(8);
-    let count = bad.len();
-    ran.says(&[
-        "bad: done, with rejects",
-        &format!("500 rows read: {} loaded, {count} rejected", 500 - count),
-        "read/too_long: longer than `max_row_bytes` (4 KiB)",
-    ]);
-    bed.has_exactly((1..=500).filter(|id| !bad.contains(id))).await;
-    let rejects = bed.rejects().await;
-    assert_eq!(rejects.len(), expected.len(), "{rejects:#?}");
-    for (reject, expected) in rejects.iter().zip(&expected) {
-        let same =
-            if expected.contains("/too_long ") { reject.starts_with(expected) } else { reject == expected };
-        assert!(same, "found:    {reject}\nexpected: {expected}");
+async fn exactly_the_bad_rows_become_rejects_and_the_others_are_loaded_in_chunks_of_any_size() {
+    for chunk_rows in [1, 7, 50, 100_000] {
+        let bed = Bed::new(&format!("bad_rejects_{chunk_rows}")).await;
+        let Mixed { content, bad, expected } = mixed(500);
+        let table = "types = { id = \"int32\" }";
+        let csv = "max_row_bytes = \"4 KiB\"";
+        let run =
+            format!("streams = 3\nchunk_rows = {chunk_rows}\nsplit_bytes = \"8 KiB\"\nmax_rejects = 1000");
+        let ran = bed.run_rows(content, &Recipe { table, csv, run: &run, ..Recipe::default() }).code(8);
+        let count = bad.len();
+        ran.says(&[
+            "bad: done, with rejects",
+            &format!("500 rows read: {} loaded, {count} rejected", 500 - count),
+            "read/too_long: longer than `max_row_bytes` (4 KiB)",
+        ]);
+        bed.has_exactly((1..=500).filter(|id| !bad.contains(id))).await;
+        let rejects = bed.rejects().await;
+        assert_eq!(rejects.len(), expected.len(), "{rejects:#?}");
+        for (reject, expected) in rejects.iter().zip(&expected) {
+            let is_cut = expected.contains("/too_long ");
+            let same = if is_cut { reject.starts_with(expected) } else { reject == expected };
+            assert!(same, "found:    {reject}\nexpected: {expected}");
+        }
+        assert_eq!(bed.ledger().await, (500, i64::try_from(count).unwrap(), 0));
+        assert_eq!(bed.rejects_elsewhere().await, 0);
+        // Again: nothing is loaded or rejected twice, and the code still says that rows are missing.
+        bed.run().code(8).says(&["was done before, nothing to load"]);
+        assert_eq!(bed.rejects().await.len(), count);
+        bed.has_exactly((1..=500).filter(|id| !bad.contains(id))).await;
     }
-    assert_eq!(bed.ledger().await, (500, i64::try_from(count).unwrap(), 0));
-    // Again: nothing is loaded or rejected twice, and the code still says that rows are missing.
-    bed.run().code(8).says(&["was done before, nothing to load"]);
-    assert_eq!(bed.rejects().await.len(), count);
-    bed.has_exactly((1..=500).filter(|id| !bad.contains(id))).await;
 }
 
 #[tokio::test]

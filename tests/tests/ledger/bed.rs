@@ -41,9 +41,15 @@ impl Session {
     pub(crate) async fn connect(url: &str) -> Session {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
         tokio::spawn(connection);
-        client.batch_execute("SET lock_timeout = '300ms'").await.unwrap();
+        client.batch_execute("SET lock_timeout = '60s'").await.unwrap();
         let backend = Backend::read(&client, "test").await.unwrap();
         Session { client, backend }
+    }
+
+    /// For one that is to find something locked; every other one waits until it is free.
+    pub(crate) async fn impatient(self) -> Session {
+        self.client.batch_execute("SET lock_timeout = '300ms'").await.unwrap();
+        self
     }
 
     pub(crate) fn link(&self) -> Link<'_> {

@@ -79,7 +79,7 @@ async fn a_worker_that_stops_has_its_open_chunk_rolled_back() {
 #[tokio::test]
 async fn a_chunk_of_rejects_alone_opens_no_copy() {
     let bed = Bed::new("ledger_rejects").await;
-    let session = bed.session().await;
+    let session = bed.session().await.impatient().await;
     let claimed = bed.claim(&session).await;
     // A COPY would wait for this lock, and fail.
     let other = bed.session().await;

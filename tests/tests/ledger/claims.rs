@@ -224,7 +224,5 @@ async fn an_owner_of_another_role_that_cannot_be_seen_lives_for_thirty_seconds()
 /// A backend leaves `pg_stat_activity` a moment after it was ended.
 pub(crate) async fn wait_until_gone(bed: &Bed, session: &Session) {
     let listed = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {}", session.backend.pid);
-    while bed.number(&listed).await > 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    until("the backend's end", async || (bed.number(&listed).await == 0).then_some(())).await;
 }

@@ -10,6 +10,7 @@ use etl::copy::error::{Class, Error};
 use etl::copy::message::Message;
 use etl::copy::postgres::claim::Claim;
 use etl::copy::state::{Claimed, Loaded};
+use etl_tests::bed::until;
 use etl_tests::proxy::Proxy;
 use tokio::sync::mpsc;
 
@@ -29,14 +30,10 @@ async fn with_an_open_chunk(
             sender.send(message).await.unwrap();
         }
         sender.send(Message::Rows(Bytes::from_static(b"10,row 10\n"), None)).await.unwrap();
-        while bed.ledger().await.0 != at(10) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("the first chunk", async || (bed.ledger().await.0 == at(10)).then_some(())).await;
         let copies = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY%'
             AND datname = current_database()";
-        while bed.number(copies).await == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("a COPY", async || (bed.number(copies).await > 0).then_some(())).await;
         meanwhile(sender).await;
     };
     tokio::join!(bed.receive(session, claimed, receiver), worker).0
@@ -71,7 +68,7 @@ async fn a_zombie_holds_its_split_until_its_backend_is_ended() {
     let bed = Bed::new("lost_zombie").await;
     let zombie = bed.session().await;
     let claimed = bed.claim(&zombie).await;
-    let heir = bed.session().await;
+    let heir = bed.session().await.impatient().await;
     let outcome = with_an_open_chunk(&bed, &zombie, &claimed, async |sender| {
         // The same process on another connection: only the open transaction stands in its way.
         assert_eq!(bed.try_claim(&heir, &bed.owner).await.unwrap(), Claim::Busy);
@@ -105,9 +102,7 @@ async fn a_commit_without_an_answer_is_in_doubt_and_the_ledger_knows() {
         for message in messages {
             sender.send(message).await.unwrap();
         }
-        while bed.ledger().await.0 != at(20) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("the second chunk", async || (bed.ledger().await.0 == at(20)).then_some(())).await;
         proxy.cut();
     });
     let error = outcome.await.unwrap_err();

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use etl_tests::bed::{Bed, Process, until};
+use etl_tests::bed::{Bed, Process};
+use etl_tests::gate::Gate;
 use etl_tests::random::Random;
 
 use super::bed::{bed, counts, recipe, rows};
@@ -40,18 +41,22 @@ async fn killed(database: &str, mode: &str) {
     let mut random = Random::of_the_test_run();
     let bed = bed(database, TABLE, csv()).await;
     bed.slow_down_table("t", 40).await;
+    let gate = Gate::close(&bed, "t").await;
     recipe(&bed, mode, "streams = 3\nchunk_rows = 100\nsplit_bytes = \"16 KiB\"", "");
     for kill in 0..6 {
         let before = bed.progress().await;
-        let etl = bed.start();
-        until("the next chunks", async || (bed.progress().await.chunks > before.chunks + 1).then_some(()))
-            .await;
+        gate.open(before.chunks + 4).await;
+        let mut etl = bed.start();
+        gate.reached(before.chunks + 2, &mut etl).await;
         tokio::time::sleep(std::time::Duration::from_millis(random.below(40))).await;
-        assert_eq!(etl.kill().code, None, "it ended before kill {kill}");
+        let ran = etl.kill();
+        assert_eq!(ran.code, None, "it ended before kill {kill}: {ran:?}");
         assert!(bed.progress().await.is_midway());
         let unbalanced = "SELECT count(*) FROM etl.ledger WHERE read <> loaded + skipped";
         assert_eq!(bed.number(unbalanced).await, 0);
+        gate.settle().await;
     }
+    gate.open_wide().await;
     bed.run().code(0);
     is_right(&bed, mode).await;
     bed.run().code(0).says(&["was done before, nothing to load"]);
@@ -99,14 +104,13 @@ async fn lost_connections_change_neither_rows_nor_counts() {
     for mode in ["skip", "upsert"] {
         let bed = bed(&format!("write_lost_{mode}"), TABLE, csv()).await;
         bed.slow_down_table("t", 20).await;
+        let gate = Gate::close(&bed, "t").await;
         recipe(&bed, mode, "streams = 3\nchunk_rows = 100\nsplit_bytes = \"16 KiB\"", "");
-        let etl = bed.start();
+        let mut etl = bed.start();
         for _ in 0..5 {
             let before = bed.progress().await;
-            until("the next chunks", async || {
-                (bed.progress().await.chunks > before.chunks + 3).then_some(())
-            })
-            .await;
+            gate.open(before.chunks + 6).await;
+            gate.reached(before.chunks + 4, &mut etl).await;
             bed.sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
                  AND application_name LIKE 'etl/%' AND application_name NOT LIKE 'etl/control/%'",
@@ -114,6 +118,7 @@ async fn lost_connections_change_neither_rows_nor_counts() {
             .await;
             assert!(bed.progress().await.is_midway());
         }
+        gate.open_wide().await;
         etl.finish().await.code(0);
         is_right(&bed, mode).await;
     }

@@ -366,6 +366,24 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_has_all_the_limits_of_the_settings() {
+        let url = "postgres://u@h:1/d?sslmode=disable";
+        let settings = super::super::settings::Settings::of_url(url);
+        let environment = super::super::environment::Environment::from_iter([("USER", "u")]);
+        let mut options = Options::resolve(&settings, &environment).unwrap();
+        options.tcp_user_timeout = Duration::from_secs(77);
+        options.connect_timeout = Duration::from_secs(8);
+        let tls = Tls::new(options.ssl_mode, &options.root).unwrap();
+        let config = config(&options.hosts[0], &options, &tls, "n");
+        assert_eq!(config.get_tcp_user_timeout(), Some(&Duration::from_secs(77)));
+        assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(4)));
+        assert!(config.get_keepalives());
+        assert_eq!(config.get_keepalives_idle(), KEEPALIVE_IDLE);
+        assert_eq!(config.get_keepalives_interval(), Some(KEEPALIVE_INTERVAL));
+        assert_eq!(config.get_keepalives_retries(), Some(KEEPALIVE_RETRIES));
+    }
+
+    #[test]
     fn a_name_is_cut_where_the_server_cuts_it_and_holds_plain_ascii() {
         assert_eq!(clean(&"é".repeat(70)), "?".repeat(63));
         assert_eq!(clean("etl/n\0\n/it's"), "etl/n??/it's");

@@ -6,7 +6,10 @@ cd "$ROOT"
 
 # One at a time: they share servers, databases and the binary.
 exec 8>"$CACHE/test.lock"
-flock -n 8 || die "another 'make test' runs on this machine: wait for it, or give this one another folder with ETL_CACHE"
+flock -n 8 || {
+  say "another 'make test' runs on this machine: waiting for its end (ETL_CACHE names another folder)"
+  flock -w 3600 8 || die "the other 'make test' does not end"
+}
 
 # Each part, whatever became of those before it, and of the tests.
 finish() {

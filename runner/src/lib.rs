@@ -45,6 +45,7 @@ pub mod loads;
 pub mod loads_changes;
 pub mod memory;
 pub mod original;
+mod output;
 mod pace;
 mod patience;
 pub mod pipeline;

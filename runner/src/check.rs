@@ -10,6 +10,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::job::Job;
 use crate::job_units::JobUnit;
+use crate::output::print;
 use crate::prepare::{Found, Prepared};
 use crate::recipe::{self, Origin, Source};
 use crate::source::Unit;
@@ -19,13 +20,12 @@ use crate::target::Destination;
 pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Failure> {
     let prepared = match Prepared::new(args) {
         Err(Failure::Recipe(recipe::Error::Invalid(problems))) if voice.json => {
-            print_unread(&problems);
+            print_unread(&problems)?;
             return Err(recipe::Error::Invalid(problems).into());
         }
         prepared => prepared?,
     };
     let found = prepared.find().await?;
-    let mut out = io::stdout();
     if voice.json {
         let lines = &prepared.recipe.lines;
         let problems: Vec<_> = found
@@ -40,8 +40,8 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
                 json!({"into": job.into, "statement": creation.statement, "notes": creation.notes})
             })
             .collect();
-        let _ =
-            writeln!(out, "{}", json!({"name": prepared.recipe.name, "problems": problems, "makes": makes}));
+        let json = json!({"name": prepared.recipe.name, "problems": problems, "makes": makes});
+        print(&format!("{json}\n"))?;
     }
     if !found.problems.is_empty() {
         let failure = prepared.failure(found.problems);
@@ -68,19 +68,21 @@ pub(crate) async fn check(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, F
                 let _ = writeln!(io::stderr(), "note: {}: {note}", job.into);
             }
         }
-        for job in &found.jobs {
-            let (reads, all) = (job.path.chain.reads().len(), job.path.fields.len());
-            let makes = job.path.chain.output().len();
-            let _ = writeln!(
-                out,
-                "{} -> {}: {}, {reads} of {all} columns read, {makes} columns loaded: no problem found",
-                job.from,
-                job.target_and_mode(),
-                counted(&job.units)
-            );
-        }
+        print(&found.jobs.iter().map(told).collect::<String>())?;
     }
     Ok(ExitCode::Done)
+}
+
+/// A line about a table without problems.
+fn told(job: &Job) -> String {
+    let (reads, all) = (job.path.chain.reads().len(), job.path.fields.len());
+    let makes = job.path.chain.output().len();
+    format!(
+        "{} -> {}: {}, {reads} of {all} columns read, {makes} columns loaded: no problem found\n",
+        job.from,
+        job.target_and_mode(),
+        counted(&job.units)
+    )
 }
 
 /// `1 file`, `3 files`, `1 table of a cluster`.
@@ -105,7 +107,7 @@ fn made(found: &Found) -> impl Iterator<Item = (&Job, &Creation)> {
 }
 
 /// What is wrong with a recipe that could not be read, in the form of the other problems.
-fn print_unread(problems: &[recipe::Problem]) {
+fn print_unread(problems: &[recipe::Problem]) -> Result<(), Failure> {
     let line = |origin: &Origin| match origin {
         Origin::File { place, .. } => place.map(|place| place.line),
         Origin::Variable(_) | Origin::Flag(_) | Origin::Nobody => None,
@@ -114,5 +116,5 @@ fn print_unread(problems: &[recipe::Problem]) {
         .iter()
         .map(|problem| json!({"key": problem.key, "line": line(&problem.origin), "problem": problem.what}))
         .collect();
-    let _ = writeln!(io::stdout(), "{}", json!({"name": null, "problems": problems}));
+    print(&format!("{}\n", json!({"name": null, "problems": problems, "makes": []})))
 }

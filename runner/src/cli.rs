@@ -9,7 +9,7 @@ use crate::units::ByteSize;
 
 /// Moves tables into PostgreSQL-compatible databases as parallel COPY streams, through WebAssembly modules.
 ///
-/// Every key of the recipe's sections run, target, source and transform can be set by the environment,
+/// Every key of the recipe's sections run, target, source, transform and rejects can be set by the environment,
 /// e.g. ETL_RUN__STREAMS=4. Exit codes: 0 done, 8 done with rejects, others in docs/exit-codes.md.
 #[derive(Debug, Parser)]
 #[command(name = "etl", version, max_term_width = 100)]
@@ -108,8 +108,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub recipe: RecipeArgs,
     /// Forget what the ledger knows about this migration and load everything again. Deletes no row of a
-    /// database (says how many stay there) unless the table's `truncate` says so, but the files that a load before left in a
-    /// folder; asks first.
+    /// database (says how many stay there) unless the table's `truncate` says so, but its rejects, and the files that the load
+    /// left in a folder; asks first.
     #[arg(long)]
     pub fresh: bool,
     /// Also load rows that were rejected and corrected: a file as `etl rejects --export` writes it. Each file once.
@@ -118,7 +118,7 @@ pub struct RunArgs {
     /// Answer yes to every question.
     #[arg(long, short)]
     pub yes: bool,
-    /// Write a report of the run as JSON.
+    /// Write a report of the load as JSON. A file that is there is written over, unless it is one that is read.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }

@@ -12,6 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::job::Job;
 use crate::job_create::creation;
+use crate::output::print;
 use crate::prepare::Prepared;
 use crate::recipe::{Recipe, Target};
 
@@ -39,7 +40,7 @@ pub(crate) async fn ddl(args: &DdlArgs, voice: Voice) -> Result<ExitCode, Failur
         return Err(prepared.failure(problems));
     }
     let text = if voice.json { as_json(&made, flavor) } else { as_sql(&made, flavor) };
-    let _ = writeln!(io::stdout(), "{text}");
+    print(&(text + "\n"))?;
     Ok(ExitCode::Done)
 }
 

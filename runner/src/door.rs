@@ -1,9 +1,15 @@
 //! Where a process comes in and its exit code goes out.
 
+use std::future::Future;
 use std::io::{self, IsTerminal, Write};
 use std::time::Instant;
 
+use tokio::runtime::Runtime;
+use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 use crate::check::check;
 use crate::cli::{Cli, Command, Voice};
@@ -42,29 +48,33 @@ pub fn main(begun: Instant) -> ExitCode {
 }
 
 fn command(cli: &Cli, begun: Instant) -> Result<ExitCode, Failure> {
-    if let Command::Inspect(args) = &cli.command {
-        return inspect(args, cli.voice);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(RUNTIME_THREADS)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Internal(format!("cannot start threads: {error}")))?;
-    let result = match &cli.command {
-        Command::Run(args) => runtime.block_on(run(args, cli.voice, begun)),
-        Command::Check(args) => runtime.block_on(check(args, cli.voice)),
-        Command::Plan(args) => runtime.block_on(plan(args, cli.voice)),
-        Command::Rejects(args) => runtime.block_on(rejects(args, cli.voice)),
-        Command::Init(args) => runtime.block_on(init(args, cli.voice)),
-        Command::Ddl(args) => runtime.block_on(ddl(args, cli.voice)),
-        Command::Inspect(args) => inspect(args, cli.voice),
+    let runtime = || {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(RUNTIME_THREADS).enable_all().build();
+        runtime.map_err(|error| Failure::Internal(format!("cannot start threads: {error}")))
     };
+    let voice = cli.voice;
+    match &cli.command {
+        Command::Run(args) => wait(runtime()?, run(args, voice, begun)),
+        Command::Check(args) => wait(runtime()?, check(args, voice)),
+        Command::Plan(args) => wait(runtime()?, plan(args, voice)),
+        Command::Rejects(args) => wait(runtime()?, rejects(args, voice)),
+        Command::Init(args) => wait(runtime()?, init(args, voice)),
+        Command::Ddl(args) => wait(runtime()?, ddl(args, voice)),
+        Command::Inspect(args) => inspect(args, voice),
+    }
+}
+
+fn wait(
+    runtime: Runtime,
+    command: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Failure> {
+    let result = runtime.block_on(command);
     runtime.shutdown_timeout(SHUTDOWN_LIMIT);
     result
 }
 
-/// Warnings always, more with -v; `ETL_LOG` takes a filter of the `tracing` crates. Drivers' logs are left out:
-/// they may hold values of rows.
+/// Warnings always, more with -v; `ETL_LOG` takes a filter of the `tracing` crates.
 fn log_to_stderr(voice: Voice) {
     let level = match (voice.quiet, voice.verbose) {
         (true, _) => "error",
@@ -73,16 +83,65 @@ fn log_to_stderr(voice: Voice) {
         (false, 2) => "debug",
         (false, _) => "trace",
     };
-    let filter = EnvFilter::try_new(std::env::var("ETL_LOG").unwrap_or_else(|_| format!("etl={level}")));
+    let filter = std::env::var("ETL_LOG").unwrap_or_else(|_| format!("etl={level}"));
     // Colours are for terminals, and for those who like them (no-color.org).
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("etl=warn")))
-        .with_writer(io::stderr)
+    // Only the first subscriber of a process counts; there is no other.
+    let _ = tracing::subscriber::set_global_default(log(&filter, colours, io::stderr));
+}
+
+/// What `filter` lets through of our own words. Those of drivers are left out, whatever it says: they may hold values of
+/// rows, their spans too.
+fn log<W>(filter: &str, colours: bool, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("etl=warn"));
+    let ours = filter_fn(|metadata| metadata.target().split("::").next() == Some("etl"));
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
         .with_ansi(colours)
         .with_target(false)
         .without_time()
-        .finish();
-    // Only the first subscriber of a process counts; there is no other.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+        .with_filter(filter.and(ours));
+    tracing_subscriber::registry().with(layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn drivers_say_nothing_in_the_log_whatever_the_filter_lets_through() {
+        for filter in ["trace", "scylla=trace,etl=trace", "[{key}]=trace,etl=info"] {
+            let paper = Paper::default();
+            let writer = paper.clone();
+            let log = log(filter, false, move || writer.clone());
+            tracing::subscriber::with_default(log, || {
+                let span = tracing::trace_span!(target: "scylla::session", "query", key = "hush");
+                let _in = span.enter();
+                tracing::error!(target: "scylla::connection", "hush");
+                tracing::info!(target: "etl_other", "hush");
+                tracing::info!(target: "etl::stream", "ours");
+            });
+            let said = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+            assert!(said.contains("ours") && !said.contains("hush"), "{filter}: {said}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ pub enum ExitCode {
     Source = 3,
     /// A module was refused, or failed while it ran.
     Module = 4,
-    /// The target cannot be reached, refuses what is asked, or lacks space.
+    /// The target cannot be reached, refuses what is asked, or lacks space; or what was asked for cannot be written.
     Target = 5,
     /// The target refused a row; its chunk was rolled back.
     RefusedRow = 6,
@@ -59,13 +59,13 @@ impl ExitCode {
                 "The command line, the recipe or the environment is wrong. Nothing was touched."
             }
             ExitCode::Source => {
-                "The source is missing, unreadable or malformed as a whole. Chunks that were committed before stay; the same command continues, unless a file that was begun had to be changed: that needs `--fresh`."
+                "The source is missing, unreadable or malformed as a whole. Chunks that were committed before stay; the same command continues, unless it reads standard input, or a file that was begun had to be changed: that needs `--fresh`."
             }
             ExitCode::Module => {
                 "A module was refused, or failed while it ran. Chunks that were committed before stay."
             }
             ExitCode::Target => {
-                "The target cannot be reached, refuses what is asked, or lacks space. Chunks that were committed before stay; the same command continues."
+                "The target cannot be reached, refuses what is asked, or lacks space; or a report or standard output cannot be written. Chunks that were committed before stay; the same command continues, unless it reads standard input."
             }
             ExitCode::RefusedRow => {
                 "The target refused a row of standard input of which more was not committed than is held (64 MiB), so that it cannot be searched for. Its chunk was rolled back; chunks that were committed before stay."
@@ -82,7 +82,7 @@ impl ExitCode {
             ExitCode::Busy => "Another `etl run` is at work on what is left. This one loaded nothing twice.",
             ExitCode::Problems => "`etl check` found problems. Nothing was touched.",
             ExitCode::Interrupted => {
-                "Stopped by Ctrl-C or SIGTERM. No partial chunk; the same command continues."
+                "Stopped by Ctrl-C or SIGTERM. No partial chunk; the same command continues, unless it reads standard input."
             }
         }
     }

@@ -25,6 +25,9 @@ pub(crate) enum Failure {
     Copy(#[from] copy::error::Error),
     #[error(transparent)]
     Load(#[from] load::Error),
+    /// The same of standard input.
+    #[error(transparent)]
+    Stdin(load::Error),
     #[error("{0}")]
     Usage(String),
     #[error("cannot write {what}")]
@@ -47,29 +50,40 @@ impl Failure {
     }
 
     /// What to do, where the message itself does not say it.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<String> {
         if let Failure::Recipe(recipe::Error::Read { .. }) = self {
-            return Some("name a recipe, or say what to load with --from, --to and --into");
+            return Some("name a recipe, or say what to load with --from, --to and --into".into());
         }
+        let stdin = matches!(self, Failure::Stdin(_));
+        let then = if stdin {
+            "what was committed stays; standard input cannot be continued"
+        } else {
+            "the same command continues"
+        };
         match self.copy()?.class() {
             Class::RefusedRow => Some(
-                "too much of standard input would have to be held to search for the row: nothing of that chunk is loaded; make chunk_rows smaller, or write the rows to a file and load that",
+                "too much of standard input would have to be held to search for the row: nothing of that chunk is loaded; make chunk_rows smaller, or write the rows to a file and load that".into(),
             ),
-            Class::Rejects => Some(rejected(self.copy()?)),
-            Class::Connection => Some("once the target answers again, the same command continues"),
-            Class::Passing => Some(passing(self.copy()?)),
+            Class::Rejects if stdin => {
+                Some(format!("raise max_rejects to keep such rows as rejects, let the table take them, or mend the source: {then}"))
+            }
+            Class::Rejects => Some(rejected(self.copy()?).into()),
+            Class::Connection if stdin => Some(then.into()),
+            Class::Connection => Some(format!("once the target answers again, {then}")),
+            Class::Passing => Some(format!("{}; {then}", passing(self.copy()?))),
             Class::Clash | Class::Drift | Class::Refused | Class::Settings | Class::Busy | Class::Bug => None,
         }
     }
 
     fn copy(&self) -> Option<&copy::error::Error> {
         match self {
-            Failure::Copy(error)
-            | Failure::Load(
+            Failure::Copy(error) => Some(error),
+            Failure::Load(error) | Failure::Stdin(error) => match error {
                 load::Error::Copy(error)
                 | load::Error::Feed(feed::Error::Copy(error))
-                | load::Error::Stream(stream::Error::Copy(error)),
-            ) => Some(error),
+                | load::Error::Stream(stream::Error::Copy(error)) => Some(error),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -81,7 +95,7 @@ impl Failure {
             Failure::Problems { problems, .. } => problems.first().map_or(ExitCode::Internal, of_problem),
             Failure::Transform(error) => of_transform(error),
             Failure::Copy(error) => of_copy(error),
-            Failure::Load(error) => of_load(error),
+            Failure::Load(error) | Failure::Stdin(error) => of_load(error),
             Failure::Output { .. } => ExitCode::Target,
             Failure::Internal(_) => ExitCode::Internal,
         }
@@ -91,7 +105,7 @@ impl Failure {
 fn of_problem(problem: &Problem) -> ExitCode {
     match &problem.kind {
         ProblemKind::Source(error) => of_source(error),
-        ProblemKind::Columns { .. } => ExitCode::Source,
+        ProblemKind::Columns { .. } | ProblemKind::SeveralTables { .. } => ExitCode::Source,
         ProblemKind::Transform(error) => of_transform(error),
         ProblemKind::Target(_) => ExitCode::Target,
         ProblemKind::Copy(error) => of_copy(error),
@@ -183,16 +197,14 @@ fn passing(error: &copy::error::Error) -> &'static str {
         _ => "",
     };
     match state {
-        "53100" => "make room on the target's disk; then the same command continues",
-        "53200" => {
-            "the target has no memory left: use fewer streams, or give it more; the same command continues"
-        }
-        "53300" => "use fewer streams, or raise the target's max_connections; the same command continues",
+        "53100" => "make room on the target's disk",
+        "53200" => "the target has no memory left: use fewer streams, or give it more",
+        "53300" => "use fewer streams, or raise the target's max_connections",
         "55P03" | "55006" => {
-            "somebody locks what is needed: end that transaction (pg_stat_activity, pg_locks), or raise lock_timeout; the same command continues"
+            "somebody locks what is needed: end that transaction (pg_stat_activity, pg_locks), or raise lock_timeout"
         }
-        "57014" => "somebody cancels our statements, or a time-out does; the same command continues",
-        _ => "the target could not do it for a while; once it can, the same command continues",
+        "57014" => "somebody cancels our statements, or a time-out does",
+        _ => "the target could not do it for a while",
     }
 }
 

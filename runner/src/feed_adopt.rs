@@ -3,6 +3,10 @@
 //!
 //! Must not know: how splits are made and loaded.
 
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::copy;
 use crate::copy::ledger::{Gate, Ledger, Source, Split};
 use crate::feed::Error;
@@ -56,37 +60,57 @@ impl Adopted {
     }
 }
 
+/// How sources are taken up, of all tables.
+#[derive(Clone, Copy)]
+pub(crate) struct Adopting<'a> {
+    pub(crate) gate: &'a Gate,
+    /// The size of splits, where the recipe says it.
+    pub(crate) split_bytes: Option<u64>,
+    pub(crate) streams: usize,
+    /// The recipe's folder, where relative names of files begin.
+    pub(crate) base: &'a Path,
+    /// Set when the run shall end soon: then sources are left out.
+    pub(crate) stop: &'a AtomicBool,
+}
+
 /// Adds what is new to the ledger and compares the rest with what it was.
 pub(crate) async fn adopt(
     table: usize,
     job: &Job,
     ledger: &Ledger,
-    gate: &Gate,
-    wanted_split_bytes: Option<u64>,
-    streams: usize,
+    with: Adopting<'_>,
 ) -> Result<Vec<Adopted>, Error> {
     let stored = ledger.sources().await?;
-    let splits = ledger.splits().await?;
+    let mut splits = by_source(ledger.splits().await?);
     // Rejects of a file count on when it is done and gone.
-    splits.iter().for_each(|split| gate.holds(ledger.target(), &split.key, &split.counts));
+    splits.values().flatten().for_each(|split| with.gate.holds(ledger.target(), &split.key, &split.counts));
+    let units: HashSet<&str> = job.units.iter().map(|unit| unit.unit.key()).collect();
     for source in &stored {
-        let unfinished = !source.tiled || of(&splits, &source.source).iter().any(|split| !split.done);
-        if unfinished && !job.units.iter().any(|unit| unit.unit.key() == source.source) {
-            return Err(vanished(job, source));
+        let its = splits.get(&source.source).map_or(&[][..], |splits| splits);
+        let unfinished = !source.tiled || its.iter().any(|split| !split.done);
+        if unfinished && !units.contains(source.source.as_str()) {
+            leave_out(ledger, job, source, with.base).await?;
         }
     }
     let mut adopted = Vec::new();
     for unit in &job.units {
+        if with.stop.load(Ordering::Relaxed) {
+            break;
+        }
         let now = Now::of(unit, job);
         let known = stored.iter().find(|source| source.source == unit.unit.key()).cloned();
         let (source, splits) = match known {
-            Some(source) => (source, of(&splits, unit.unit.key())),
-            None => {
-                let wanted = wanted_split_bytes.unwrap_or_else(|| now.split_bytes(streams));
+            Some(source) if !forgotten(ledger, &source, &now).await? => {
+                let its = splits.remove(&source.source).unwrap_or_default();
+                (source, its)
+            }
+            _ => {
+                let wanted = with.split_bytes.unwrap_or_else(|| now.split_bytes(with.streams));
                 let (source, ours) = add(ledger, unit, &now, wanted).await?;
                 // Another process was faster, and may have cut it since.
-                let splits = if ours { Vec::new() } else { of(&ledger.splits().await?, unit.unit.key()) };
-                (source, splits)
+                let theirs = if ours { HashMap::new() } else { by_source(ledger.splits().await?) };
+                let its = theirs.get(&source.source).cloned().unwrap_or_default();
+                (source, its)
             }
         };
         compare(ledger, &source, &now).await?;
@@ -145,9 +169,13 @@ impl Now {
     }
 }
 
-/// The splits of one source.
-fn of(splits: &[Split], source: &str) -> Vec<Split> {
-    splits.iter().filter(|split| split.key.source == source).cloned().collect()
+/// The splits of each source, in their order.
+fn by_source(splits: Vec<Split>) -> HashMap<String, Vec<Split>> {
+    let mut by_source: HashMap<String, Vec<Split>> = HashMap::new();
+    for split in splits {
+        by_source.entry(split.key.source.clone()).or_default().push(split);
+    }
+    by_source
 }
 
 /// Answers also whether it is ours.
@@ -162,20 +190,48 @@ async fn add(ledger: &Ledger, unit: &JobUnit, now: &Now, split_bytes: u64) -> Re
     Ok(ledger.add_source(&source).await?)
 }
 
-fn vanished(job: &Job, source: &Source) -> Error {
+/// Whether a file of corrected rows that is another one now was forgotten, because nothing of it is loaded yet: who finds
+/// a mistake in it may mend it.
+async fn forgotten(ledger: &Ledger, source: &Source, now: &Now) -> Result<bool, Error> {
+    let (Now::Corrected(now), Some(_)) = (now, corrected(source)) else { return Ok(false) };
+    let then: Option<Fingerprint> = serde_json::from_str(&source.fingerprint).ok();
+    let same = then.is_some_and(|then| then == *now || then.same_content(now));
+    Ok(!same && ledger.drop_source(&source.source).await?)
+}
+
+/// Goes on without a source that was begun and is not named any more, if it is a file of corrected rows of which nothing
+/// is loaded.
+async fn leave_out(ledger: &Ledger, job: &Job, source: &Source, base: &Path) -> Result<(), Error> {
     let key = &source.source;
-    let stored = serde_json::from_str::<serde_json::Value>(&source.fingerprint).unwrap_or_default();
-    if stored.get(CORRECTED).is_some() {
+    if corrected(source).is_none() {
         let text = format!(
-            "{key} was begun with --rejects and is not done: add --rejects {key}, or begin again with --fresh"
+            "{key} was begun and is not among the files of `{}` any more: put it back, or load everything again with --fresh",
+            job.from
         );
-        return copy::error::Error::Drift(text).into();
+        return Err(copy::error::Error::Drift(text).into());
+    }
+    let path = as_typed(key, base);
+    if ledger.drop_source(key).await? {
+        tracing::warn!("nothing of {path} was loaded, which was begun with --rejects: it is left out");
+        return Ok(());
     }
     let text = format!(
-        "{key} was begun and is not among the files of `{}` any more: put it back, or load everything again with --fresh",
-        job.from
+        "{path} was begun with --rejects and is not done: add --rejects {path}, or begin again with --fresh"
     );
-    copy::error::Error::Drift(text).into()
+    Err(copy::error::Error::Drift(text).into())
+}
+
+/// What the fingerprint of a file that was named by `--rejects` says about that.
+fn corrected(source: &Source) -> Option<serde_json::Value> {
+    let stored = serde_json::from_str::<serde_json::Value>(&source.fingerprint).ok()?;
+    stored.get(CORRECTED).cloned()
+}
+
+/// A file that the ledger knows by its name in the recipe's folder, as a flag takes it: from the working directory.
+fn as_typed(key: &str, base: &Path) -> String {
+    let path = base.join(key);
+    let typed = std::env::current_dir().ok().and_then(|folder| path.strip_prefix(folder).ok());
+    typed.unwrap_or(&path).display().to_string()
 }
 
 /// Refuses a source that makes other rows now; another time of a file's modification alone is taken note of.
@@ -203,7 +259,9 @@ async fn compare(ledger: &Ledger, source: &Source, now: &Now) -> Result<(), Erro
     };
     let ways = match now {
         Now::File(_) => "put it back as it was, give the new rows a file of their own",
-        Now::Corrected(_) => "put it back as it was, write further corrections into another file",
+        Now::Corrected(_) => {
+            "rows of it are loaded: put it back as it was, write further corrections into another file"
+        }
         Now::Table(_) => "put it back as it was",
     };
     let text = format!(
@@ -232,7 +290,43 @@ fn changed_table(then: &serde_json::Value, now: &serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::copy::files::Folder;
+    use crate::copy::ledger::{Limit, RunKey};
+    use crate::job;
+    use crate::recipe::{Flags, Recipe};
+    use crate::transform::{Engine, Settings};
     use serde_json::json;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn who_stops_a_run_does_not_wait_until_all_files_are_taken_up() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.csv", "b.csv", "c.csv"] {
+            std::fs::write(dir.path().join(name), "id\n1\n").unwrap();
+        }
+        let text = b"name = 'n'\n[[tables]]\nfrom = '*.csv'\ninto = 't'\n";
+        let recipe = Recipe::parse(text, Path::new("r.toml"), dir.path(), [], &Flags::default()).unwrap();
+        let engine = Engine::new(&Settings::default(), None).unwrap();
+        let job = job::prepare(&recipe, 0, &engine, None, &crate::memory::Memory::new(1 << 26, 1)).unwrap();
+        let key = RunKey { name: "n".into(), target: "t".into() };
+        let (folder, _) = Folder::open(&dir.path().join("out"), key, &[], &["id".into()], false).unwrap();
+        let ledger = Ledger::Files(Arc::new(folder));
+        let (gate, stop) = (Gate::new(Limit::Rows(0)), AtomicBool::new(true));
+        let with = Adopting { gate: &gate, split_bytes: None, streams: 1, base: dir.path(), stop: &stop };
+        assert_eq!(adopt(0, &job, &ledger, with).await.unwrap().len(), 0);
+        assert_eq!(ledger.sources().await.unwrap().len(), 0);
+        stop.store(false, Ordering::Relaxed);
+        assert_eq!(adopt(0, &job, &ledger, with).await.unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_file_is_named_as_a_flag_takes_it() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(as_typed("c.jsonl", &here.join("sub")), "sub/c.jsonl");
+        assert_eq!(as_typed("c.jsonl", &here), "c.jsonl");
+        assert_eq!(as_typed("c.jsonl", Path::new("/elsewhere")), "/elsewhere/c.jsonl");
+        assert_eq!(as_typed("/away/c.jsonl", &here), "/away/c.jsonl");
+    }
 
     #[test]
     fn what_changed_about_a_table_is_named() {

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::init_address::{Address, address};
 use crate::init_recipe::{Start, StartColumn, StartTable};
 use crate::job::Problem;
+use crate::output::print;
 use crate::recipe::{Flags, Lines, Recipe, Source};
 use crate::source;
 use crate::source::cassandra::describe::{Column, Kind};
@@ -36,11 +37,11 @@ pub(crate) async fn init(args: &InitArgs, voice: Voice) -> Result<ExitCode, Fail
     }
     let start = Start { address: &address, cluster: (cluster.name(), cluster.version()), tables };
     if to_stdout {
-        let _ = write!(io::stdout(), "{}", start.text());
+        print(&start.text())?;
     } else {
         write(&args.output, &start.text())?;
     }
-    tell(&start, &args.output, voice, to_stdout);
+    tell(&start, &args.output, voice, to_stdout)?;
     Ok(ExitCode::Done)
 }
 
@@ -115,14 +116,15 @@ fn is_there(path: &Path) -> Failure {
     Failure::Usage(format!("{path} is there already: move it away, or name another file with --output"))
 }
 
-fn tell(start: &Start<'_>, path: &Path, voice: Voice, to_stdout: bool) {
+fn tell(start: &Start<'_>, path: &Path, voice: Voice, to_stdout: bool) -> Result<(), Failure> {
     let unread = start.tables.iter().filter_map(|table| Some((&table.name, table.columns.as_ref().err()?)));
     if voice.json && !to_stdout {
         let unread = unread.map(|(name, reason)| json!({"table": name.to_string(), "reason": reason}));
         let unread: Vec<_> = unread.collect();
         let tables = start.tables.len() - unread.len();
-        let _ = writeln!(io::stdout(), "{}", json!({"recipe": path, "tables": tables, "unreadable": unread}));
-    } else if !voice.quiet {
+        return print(&format!("{}\n", json!({"recipe": path, "tables": tables, "unreadable": unread})));
+    }
+    if !voice.quiet {
         let mut err = io::stderr();
         let (tables, unread) = (start.tables.len(), unread.collect::<Vec<_>>());
         let written = if to_stdout { "" } else { &format!("{}: ", path.display()) };
@@ -131,6 +133,7 @@ fn tell(start: &Start<'_>, path: &Path, voice: Voice, to_stdout: bool) {
             let _ = writeln!(err, "note: {name} cannot be read: {reason}");
         }
     }
+    Ok(())
 }
 
 fn of_cluster(error: cassandra::Error) -> Failure {

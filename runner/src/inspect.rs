@@ -1,10 +1,9 @@
 //! `etl inspect`: what a module is, needs and makes.
 
-use std::io::{self, Write};
-
 use crate::cli::{InspectArgs, Voice};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::output::print;
 use crate::transform::{Engine, Settings, inspect as look};
 use crate::units::size;
 
@@ -12,16 +11,15 @@ use crate::units::size;
 pub(crate) fn inspect(args: &InspectArgs, voice: Voice) -> Result<ExitCode, Failure> {
     let engine = Engine::new(&Settings::default(), None)?;
     let found = look(&engine, &args.module)?;
-    let mut out = io::stdout();
     if voice.json {
         let text =
             serde_json::to_string_pretty(&found).map_err(|error| Failure::Internal(error.to_string()))?;
-        let _ = writeln!(out, "{text}");
+        print(&(text + "\n"))?;
     } else {
-        let _ = writeln!(out, "{}: {}, {}", args.module.display(), found.kind, size(found.bytes));
+        let mut text = format!("{}: {}, {}\n", args.module.display(), found.kind, size(found.bytes));
         let mut line = |name: &str, value: &str| {
             if !value.is_empty() {
-                let _ = writeln!(out, "  {name:9} {value}");
+                text += &format!("  {name:9} {value}\n");
             }
         };
         line("sha256", &found.sha256);
@@ -35,6 +33,7 @@ pub(crate) fn inspect(args: &InspectArgs, voice: Voice) -> Result<ExitCode, Fail
             line("made by", &format!("{field}: {name} {version}"));
         }
         line("problem", found.problem.as_deref().unwrap_or_default());
+        print(&text)?;
     }
     Ok(if found.problem.is_some() { ExitCode::Module } else { ExitCode::Done })
 }

@@ -21,6 +21,9 @@ use crate::source::cassandra::{self, Cluster};
 use crate::source::{self, Unit};
 use crate::transform::{self, Chain, Engine, Step};
 
+/// What the ledger calls standard input.
+pub(crate) const STDIN: &str = "-";
+
 /// A table that is ready to be loaded.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -64,6 +67,8 @@ pub(crate) enum ProblemKind {
     Transform(#[from] transform::Error),
     #[error("{file} has other columns than {first}: load it as a table of its own")]
     Columns { file: String, first: String },
+    #[error("`{file}` line {line}: `{table}` names more than one table of the recipe")]
+    SeveralTables { file: String, line: u64, table: String },
     #[error("{0}")]
     Target(String),
     #[error(transparent)]

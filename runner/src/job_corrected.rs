@@ -5,55 +5,76 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::copy::postgres::identifier;
-use crate::job::{Job, Problem};
+use crate::job::{Job, Problem, ProblemKind};
 use crate::job_units::{Cutting, JobUnit};
 use crate::position::Position;
 use crate::source::{self, Corrected, Unit, corrected_tables, inputs};
+use crate::target::Destination;
 
-/// Adds the rows of the file at `path` to the tables that they go into; keys of files below `base` are relative to it.
-pub(crate) fn add(jobs: &mut [Job], path: &Path, base: &Path) -> Result<(), Problem> {
-    let problem = |error: source::Error| Problem { key: String::new(), kind: error.into() };
-    let canonical = path.canonicalize().map_err(|_| problem(source::Error::NoFile { path: path.into() }))?;
-    let name = canonical.to_str().ok_or_else(|| problem(source::Error::NameNotUtf8 { path: path.into() }))?;
-    let files = inputs(name, base).map_err(problem)?;
+/// Adds the rows of the file at `path` to the tables that they go into, which are at `destinations`, or in files where
+/// that is empty; keys of files below `base` are relative to it.
+pub(crate) fn add(
+    jobs: &mut [Job],
+    destinations: &[Destination],
+    path: &Path,
+    base: &Path,
+) -> Result<(), Problem> {
+    let problem = |kind: ProblemKind| Problem { key: String::new(), kind };
+    let of_source = |error: source::Error| problem(error.into());
+    let canonical =
+        path.canonicalize().map_err(|_| of_source(source::Error::NoFile { path: path.into() }))?;
+    let name =
+        canonical.to_str().ok_or_else(|| of_source(source::Error::NameNotUtf8 { path: path.into() }))?;
+    let files = inputs(name, base).map_err(of_source)?;
     let file =
-        files.into_iter().next().ok_or_else(|| problem(source::Error::NoFile { path: path.into() }))?;
-    let found = corrected_tables(&file).map_err(problem)?;
+        files.into_iter().next().ok_or_else(|| of_source(source::Error::NoFile { path: path.into() }))?;
+    let found = corrected_tables(&file).map_err(of_source)?;
     if found.is_empty() {
-        return Err(problem(source::Error::NoRejects { file: file.key }));
+        return Err(of_source(source::Error::NoRejects { file: file.key }));
     }
+    let names: Vec<Names> = names(jobs, destinations);
+    let mut tables: Vec<Vec<String>> = vec![Vec::new(); jobs.len()];
     for (table, lines) in &found {
-        if !jobs.iter().any(|job| is_table(table, &job.into)) {
-            let (file, line, table) = (file.key.clone(), lines.line, table.escape_debug().to_string());
-            return Err(problem(source::Error::OfNoTable { file, line, table }));
+        let (file, line, shown) = (file.key.clone(), lines.line, table.escape_debug().to_string());
+        let its: Vec<usize> = (0..jobs.len()).filter(|at| names[*at].mean(table)).collect();
+        match its[..] {
+            [at] => tables[at].push(table.clone()),
+            [] => return Err(of_source(source::Error::OfNoTable { file, line, table: shown })),
+            _ => return Err(problem(ProblemKind::SeveralTables { file, line, table: shown })),
         }
     }
-    for job in jobs {
-        let tables: Vec<String> = found.keys().filter(|table| is_table(table, &job.into)).cloned().collect();
-        if !tables.is_empty() {
-            let corrected = Corrected { file: file.clone(), tables };
-            job.units.push(JobUnit {
-                unit: Unit::Corrected(Arc::new(corrected)),
-                body: Position::FILE_START,
-                cutting: Cutting::Never,
-            });
-        }
+    for (job, tables) in jobs.iter_mut().zip(tables).filter(|(_, tables)| !tables.is_empty()) {
+        let corrected = Corrected { file: file.clone(), tables };
+        job.units.push(JobUnit {
+            unit: Unit::Corrected(Arc::new(corrected)),
+            body: Position::FILE_START,
+            cutting: Cutting::Never,
+        });
     }
     Ok(())
 }
 
-/// Whether a line's `table`, which is as the ledger or the recipe has it, is the recipe's `into`.
-fn is_table(table: &str, into: &str) -> bool {
-    if table == into {
-        return true;
+/// What a line may call a table, exactly.
+struct Names {
+    /// As in the recipe.
+    into: String,
+    /// As the ledger has it, and so its rejects; a table that is not there yet has none.
+    in_ledger: Option<String>,
+}
+
+impl Names {
+    fn mean(&self, table: &str) -> bool {
+        table == self.into || self.in_ledger.as_deref() == Some(table)
     }
-    match identifier::table(into) {
-        Ok((Some(schema), name)) => table == format!("{schema}.{name}"),
-        // The schema was found by the search path.
-        Ok((None, name)) => table.split_once('.').is_some_and(|(_, of_schema)| of_schema == name),
-        Err(_) => false,
-    }
+}
+
+fn names(jobs: &[Job], destinations: &[Destination]) -> Vec<Names> {
+    let in_ledger = |at: usize| match destinations.get(at)? {
+        Destination::There(table) => Some(table.name_in_ledger()),
+        Destination::ToMake(_) => None,
+    };
+    let names = jobs.iter().enumerate();
+    names.map(|(at, job)| Names { into: job.into.clone(), in_ledger: in_ledger(at) }).collect()
 }
 
 #[cfg(test)]
@@ -61,10 +82,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_known_by_its_name_in_the_ledger_or_in_the_recipe() {
-        assert!(is_table("public.people", "public.people"));
-        assert!(is_table("public.people", "people") && is_table("public.people", "PUBLIC.People"));
-        assert!(is_table("Bank.T x", "\"Bank\".\"T x\"") && is_table("out/dir", "out/dir"));
-        assert!(!is_table("public.pets", "public.people") && !is_table("other.people", "public.people"));
+    fn a_table_is_known_by_its_whole_name_in_the_ledger_or_in_the_recipe() {
+        let names = |into: &str, in_ledger: Option<&str>| Names {
+            into: into.into(),
+            in_ledger: in_ledger.map(String::from),
+        };
+        let there = names("people", Some("public.people"));
+        assert!(there.mean("people") && there.mean("public.people"));
+        assert!(!there.mean("other.people") && !there.mean("public.pets") && !there.mean("PEOPLE"));
+        assert!(names("\"Bank.x\".t", Some("Bank.x.t")).mean("Bank.x.t"), "a schema with a dot");
+        let new = names("people", None);
+        assert!(new.mean("people") && !new.mean("public.people"));
     }
 }

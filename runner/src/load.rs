@@ -3,6 +3,7 @@
 //!
 //! Must not know: the command line, and how its result is shown.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -17,7 +18,7 @@ use crate::copy::error::Class;
 use crate::copy::ledger::{Gate, Ledger, Limit, Standing, Started};
 use crate::counters::Live;
 use crate::feed::{self, Feeder};
-use crate::feed_adopt::{self, Adopted};
+use crate::feed_adopt::{self, Adopted, Adopting};
 use crate::job::Job;
 use crate::progress::{Mode, Progress};
 use crate::queue::Queue;
@@ -42,6 +43,8 @@ const LOOK_FOR_NODES_EVERY: Duration = Duration::from_secs(3);
 pub(crate) struct Opened {
     /// The recipe's name.
     pub(crate) name: String,
+    /// The recipe's folder.
+    pub(crate) base: PathBuf,
     pub(crate) jobs: Vec<Job>,
     pub(crate) begun: Begun,
 }
@@ -78,17 +81,19 @@ pub(crate) struct Outcome {
 
 /// Loads what is left of the tables.
 pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -> Result<Outcome, Error> {
-    let Opened { name, jobs, begun: Begun { target, ledgers, started } } = opened;
+    let Opened { name, base, jobs, begun: Begun { target, ledgers, started } } = opened;
     let streams = streams(run, &target);
     let gate = gate(run);
-    let mut files = Vec::new();
+    let mut files: Vec<Adopted> = Vec::new();
+    let split_bytes = run.split_bytes.map(|size| size.0);
+    let with = Adopting { gate: &gate, split_bytes, streams, base: &base, stop: &options.stop };
     for (table, (job, ledger)) in jobs.iter().zip(&ledgers).enumerate() {
-        let split_bytes = run.split_bytes.map(|size| size.0);
-        files.push(feed_adopt::adopt(table, job, ledger, &gate, split_bytes, streams).await?);
+        files.extend(feed_adopt::adopt(table, job, ledger, with).await?);
     }
     let before = started.iter().all(|started| matches!(started, Started::Finished(_)));
-    let files: Vec<Adopted> = files.into_iter().flatten().collect();
-    let nothing_left = files.iter().all(Adopted::is_done);
+    // Who stopped it meanwhile left some of them out, which nobody looked at.
+    let stopped = options.stop.load(Ordering::Relaxed);
+    let nothing_left = !stopped && files.iter().all(Adopted::is_done);
     let live = Arc::new(Live::new(options.begun, target.addresses()));
     let shared = Arc::new(Shared {
         target,
@@ -99,7 +104,8 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
         stop: Arc::clone(&options.stop),
     });
     let progress = Progress::start(options.progress, Arc::clone(&live), total_bytes(&files));
-    let result = if nothing_left { Ok(()) } else { load_files(&shared, &ledgers, files, streams).await };
+    let result =
+        if nothing_left || stopped { Ok(()) } else { load_files(&shared, &ledgers, files, streams).await };
     drop(progress);
     let (standings, result) = if let Err(error) = result {
         // What went wrong first is the cause, and nobody waits long for more.
@@ -117,8 +123,12 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
             Err(error) => (Vec::new(), Err(error)),
         }
     };
-    let ending = ending(&shared, &result, &standings, before && nothing_left);
+    let ending = match ending(&shared, &result, &standings, before && nothing_left) {
+        Ending::Done if stopped => Ending::Stopped,
+        ending => ending,
+    };
     let mut report = Report::new(&name, ending, &live.snapshot(), live.rejects().groups());
+    report.stdin = jobs.iter().any(Job::reads_stdin);
     report.streams = streams as u64;
     let used = Usage::now();
     (report.cpu_seconds, report.peak_memory_bytes) = (used.cpu_seconds, used.peak_memory_bytes);

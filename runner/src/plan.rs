@@ -1,6 +1,6 @@
 //! `etl plan`: shows splits, streams and nodes without loading anything.
 
-use std::io::{self, Write};
+use std::io;
 
 use serde_json::json;
 
@@ -11,6 +11,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::job::Job;
 use crate::job_units::{Cutting, JobUnit};
+use crate::output::print;
 use crate::prepare::Prepared;
 use crate::recipe::Recipe;
 use crate::source::Opened;
@@ -19,9 +20,13 @@ use crate::split::{Split, TokenSplit, largest_first, split_bytes};
 use crate::tiling::{Cut, Found, tile};
 use crate::tiling_ring::{TABLE_SPLIT_BYTES, tile_known};
 use crate::units::{grouped, size};
+use crate::untrusted::shown;
 
 /// Splits of one source that are shown by name; the others are counted.
 const SHOWN: usize = 5;
+
+/// The longest path that a file can have.
+const MAX_SOURCE_BYTES: usize = 4096;
 
 /// Runs the command.
 pub(crate) async fn plan(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Failure> {
@@ -44,23 +49,20 @@ pub(crate) async fn plan(args: &RecipeArgs, voice: Voice) -> Result<ExitCode, Fa
     let streams = (recipe.run.streams as usize).min(total);
     let placed = placed(streams, nodes.len());
     if voice.json {
-        print_json(&planned, &nodes, &placed);
+        print(&format!("{}\n", json(&planned, &nodes, &placed)))?;
         return Ok(ExitCode::Done);
     }
-    let mut out = io::stdout();
-    for planned in &planned {
-        let _ = write!(out, "{}", planned.text());
-    }
+    let mut text: String = planned.iter().map(Planned::text).collect();
     for (node, streams) in nodes.iter().zip(&placed) {
-        let _ = writeln!(out, "node {node}: {streams} streams");
+        text += &format!("node {node}: {streams} streams\n");
     }
     let wanted = recipe.run.streams;
     if streams < wanted as usize {
-        let _ = writeln!(
-            out,
-            "note: {total} splits keep {streams} of {wanted} streams busy; a smaller run.split_bytes makes more"
+        text += &format!(
+            "note: {total} splits keep {streams} of {wanted} streams busy; a smaller run.split_bytes makes more\n"
         );
     }
+    print(&text)?;
     Ok(ExitCode::Done)
 }
 
@@ -85,6 +87,8 @@ impl Planned<'_> {
             1 => "1 split".into(),
             more => format!("{} splits", grouped(more as u64)),
         };
+        // A file may be called anything.
+        let source = shown(source, MAX_SOURCE_BYTES);
         let mut text = format!("{source} -> {}: {count}\n", job.target_and_mode());
         for split in splits.iter().take(SHOWN) {
             text += &format!("  {}\n", split.words);
@@ -153,7 +157,7 @@ fn placed(streams: usize, nodes: usize) -> Vec<usize> {
     placement.streams().collect()
 }
 
-fn print_json(planned: &[Planned<'_>], nodes: &[String], placed: &[usize]) {
+fn json(planned: &[Planned<'_>], nodes: &[String], placed: &[usize]) -> serde_json::Value {
     let sources: Vec<_> = planned
         .iter()
         .map(|Planned { source, job, splits }| {
@@ -166,5 +170,5 @@ fn print_json(planned: &[Planned<'_>], nodes: &[String], placed: &[usize]) {
         .zip(placed)
         .map(|(address, streams)| json!({"address": address, "streams": streams}))
         .collect();
-    let _ = writeln!(io::stdout(), "{}", json!({"files": sources, "nodes": nodes}));
+    json!({"files": sources, "nodes": nodes})
 }

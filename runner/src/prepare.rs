@@ -10,6 +10,7 @@ use crate::cli::RecipeArgs;
 use crate::copy::postgres::environment::Environment;
 use crate::copy::postgres::table::Table;
 use crate::failure::Failure;
+use crate::folders;
 use crate::job::{self, Job, Problem};
 use crate::memory::Memory;
 use crate::recipe::{Flags, Recipe, Source, Target};
@@ -85,6 +86,9 @@ impl Prepared {
             Some(connected) => Some(match_tables(connected, &ready, &mut problems).await?),
             None => None,
         };
+        if let Target::Files(settings) = &self.recipe.target {
+            problems.extend(folders::problems(&settings.dir, &self.recipe.name, &ready));
+        }
         Ok(Found { jobs: ready.into_iter().flatten().collect(), database, problems })
     }
 

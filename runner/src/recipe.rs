@@ -19,7 +19,7 @@ use crate::recipe_layers;
 use crate::recipe_lines::Index;
 pub use crate::recipe_lines::{Lines, Place};
 pub use crate::recipe_run::{MaxRejects, RunSettings};
-use crate::recipe_secret::has_password;
+use crate::recipe_secret::{has_password, is_address};
 use crate::recipe_settings::Settings;
 pub use crate::recipe_source::Source;
 use crate::recipe_source::{check_tables, check_writes, of_trials, source};
@@ -144,7 +144,7 @@ impl Recipe {
         let mut diagnosis = Diagnosis::new(None);
         let keys = Keys::known();
         let environment = recipe_layers::of_environment(&mut diagnosis, &keys, environment);
-        let to_files = flags.to.as_deref().map_or(!environment.has("target.postgres"), |to| !is_postgres(to));
+        let to_files = flags.to.as_deref().map_or(!environment.has("target.postgres"), |to| !is_address(to));
         let from = flags.from.clone().unwrap_or_default();
         let into = flags.into.clone().or_else(|| to_files.then(|| name_of_files(&from)));
         if from.is_empty() {
@@ -300,13 +300,13 @@ fn to(diagnosis: &mut Diagnosis, flags: &Flags) -> Option<(String, String, Strin
     }
     let to = flags.to.as_deref()?;
     let origin = Origin::Flag("--to".into());
-    if is_postgres(to) {
+    if is_address(to) {
         if has_password(to) {
             diagnosis.wrong_at(origin, "", NO_PASSWORD);
         }
         return Some(("--to".into(), "target.postgres.url".into(), to.into()));
     }
-    if to.is_empty() || to.contains("://") {
+    if to.is_empty() || is_no_folder(to) {
         let what = "must be postgres://…, a folder, or - for standard output";
         diagnosis.wrong_at(origin, "", what);
         return None;
@@ -315,11 +315,9 @@ fn to(diagnosis: &mut Diagnosis, flags: &Flags) -> Option<(String, String, Strin
     Some(("--to".into(), "target.files.dir".into(), dir.to_string_lossy().into_owned()))
 }
 
-/// An address in either of libpq's forms.
-fn is_postgres(to: &str) -> bool {
-    let keywords = ["host", "hostaddr", "port", "dbname", "user", "service", "password"];
-    let keyword = to.split_once('=').is_some_and(|(key, _)| keywords.contains(&key.trim()));
-    keyword || to.starts_with("postgres://") || to.starts_with("postgresql://")
+/// A folder of such a name was meant to be something else, and its name is shown to everybody.
+fn is_no_folder(text: &str) -> bool {
+    text.contains("://") || has_password(text)
 }
 
 /// One of the two targets; files beside the recipe where none is named.
@@ -337,6 +335,9 @@ fn target(diagnosis: &mut Diagnosis, settings: &Settings, base: &Path, name: &st
                 files.dir = Path::new("etl-out").join(name);
             } else if files.dir.as_os_str().is_empty() && has_files {
                 diagnosis.wrong("target.files.dir", "must not be empty");
+            } else if is_no_folder(&files.dir.to_string_lossy()) {
+                let what = "must be a folder: the address of a database goes into `target.postgres.url`";
+                diagnosis.wrong("target.files.dir", what);
             }
             if files.dir != Path::new("-") {
                 files.dir = base.join(&files.dir);

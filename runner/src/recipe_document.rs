@@ -20,8 +20,8 @@ use crate::{copy, reject, source, transform};
 #[schemars(title = "A recipe of etl", deny_unknown_fields)]
 pub struct Document {
     /// The recipe's name in the ledger: the same command with the same name continues the load. Letters,
-    /// digits, `-`, `_` and `.`, at most 100 bytes.
-    #[schemars(length(min = 1, max = 100), pattern("^[A-Za-z0-9._-]+$"), example = &"flights")]
+    /// digits, `-`, `_` and `.`, which does not come first; at most 100 bytes.
+    #[schemars(length(min = 1, max = 100), pattern("^[A-Za-z0-9_-][A-Za-z0-9._-]*$"), example = &"flights")]
     pub name: String,
     /// What the rows are read from: one of the two. Without any, CSV files as they usually are.
     #[serde(default)]

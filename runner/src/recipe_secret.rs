@@ -1,8 +1,27 @@
-//! Whether an address carries a password: a recipe is reviewed and kept in git, a command line is seen by
-//! everybody on the machine, so neither may hold one.
+//! Whether a text is the address of a database, and whether it carries a password: a recipe is reviewed and kept in git,
+//! a command line is seen by everybody on the machine, so neither may hold one.
+//!
+//! Must not know: which addresses can be used.
 
 /// Keywords of libpq whose value is a secret.
 const SECRET: [&str; 3] = ["password", "sslpassword", "oauth_client_secret"];
+
+/// Keywords of libpq: what begins with one and a `=` is an address, even if we do not take all of them.
+const KEYWORDS: &str = "host hostaddr port dbname user password passfile require_auth channel_binding connect_timeout \
+    client_encoding options application_name fallback_application_name keepalives keepalives_idle keepalives_interval \
+    keepalives_count tcp_user_timeout replication gssencmode sslmode requiressl sslnegotiation sslcompression sslcert \
+    sslkey sslkeylogfile sslpassword sslcertmode sslrootcert sslcrl sslcrldir sslsni requirepeer \
+    ssl_min_protocol_version ssl_max_protocol_version min_protocol_version max_protocol_version krbsrvname gsslib \
+    gssdelegation scram_client_key scram_server_key service servicefile target_session_attrs load_balance_hosts \
+    oauth_issuer oauth_client_id oauth_client_secret oauth_scope oauth_ca_file authtype tty";
+
+/// Whether `text` is an address in either of libpq's forms.
+pub(crate) fn is_address(text: &str) -> bool {
+    let text = text.trim_start();
+    let is_keyword = |key: &str| KEYWORDS.split_whitespace().any(|known| key.trim_end() == known);
+    text.split_once('=').is_some_and(|(key, _)| is_keyword(key))
+        || ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme))
+}
 
 /// Whether `url`, in either of libpq's forms, holds a password. An empty one counts as none.
 pub(crate) fn has_password(url: &str) -> bool {
@@ -85,6 +104,18 @@ mod tests {
             "PASSWORD=secret",
         ] {
             assert!(has_password(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_known_by_any_keyword_that_it_begins_with() {
+        for text in
+            ["sslmode=disable host=h", " user = u", "options='-c x=1'", "postgresql://h", "postgres://"]
+        {
+            assert!(is_address(text), "{text}");
+        }
+        for text in ["out", "-", "date=2024-01-01", "a host=b", "http://h", "", "=", "hosts=a"] {
+            assert!(!is_address(text), "{text}");
         }
     }
 

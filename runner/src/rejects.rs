@@ -1,7 +1,7 @@
 //! `etl rejects`: what could not be loaded, by reason and with samples, or all of it in a file.
 
 use std::fs::OpenOptions;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,7 @@ use crate::copy::rejected::{CSV_HEADER, Rejected};
 use crate::copy::{self, files};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::output::print;
 use crate::prepare::Prepared;
 use crate::recipe::{Recipe, Target};
 use crate::rejects_summary::{SHOWN_CHARACTERS, Summary};
@@ -42,13 +43,8 @@ pub(crate) async fn rejects(args: &RejectsArgs, voice: Voice) -> Result<ExitCode
         Ok(())
     })
     .await?;
-    let mut out = io::stdout();
-    // A closed output must not turn into another exit code.
-    let _ = if voice.json {
-        writeln!(out, "{}", summary.json(&recipe.name))
-    } else {
-        write!(out, "{}", summary.text(width()))
-    };
+    let text = if voice.json { format!("{}\n", summary.json(&recipe.name)) } else { summary.text(width()) };
+    print(&text)?;
     Ok(ExitCode::Done)
 }
 
@@ -99,7 +95,7 @@ impl Kept {
         let mut each = each;
         match self {
             Kept::Folders(folders) => {
-                folders.iter().try_for_each(|folder| files::rejected::each(folder, &mut each))
+                folders.iter().try_for_each(|folder| files::rejected::each(folder, name, &mut each))
             }
             Kept::Database { cluster, backend, table } => {
                 let link = Link { client: &cluster.control.client, backend };
@@ -113,7 +109,7 @@ impl Kept {
 /// What the ledger calls the target table `into`, which may be gone.
 async fn of_ledger(cluster: &Cluster, into: &str) -> Result<String, copy::error::Error> {
     if let Some(found) = table::find(&cluster.control, into).await? {
-        return Ok(format!("{}.{}", found.schema, found.name));
+        return Ok(found.name_in_ledger());
     }
     let (schema, name) = identifier::table(into)?;
     Ok(format!("{}.{name}", schema.as_deref().unwrap_or("public")))
@@ -130,7 +126,12 @@ async fn export(
     let what = if path == Path::new("-") { "standard output".into() } else { path.display().to_string() };
     let failed = |source: io::Error| Failure::Output { what: what.clone(), source };
     let rows = if path == Path::new("-") {
-        write(kept, recipe, format, BufWriter::new(io::stdout()), &failed).await?.0
+        match write(kept, recipe, format, BufWriter::new(io::stdout()), &failed).await {
+            Ok((rows, _)) => rows,
+            // Its reader has seen what it wanted.
+            Err(Failure::Output { source, .. }) if source.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            Err(failure) => return Err(failure),
+        }
     } else {
         // They hold rows: nobody else's business. One that is there may hold corrections.
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
@@ -145,7 +146,7 @@ async fn export(
         rows
     };
     if voice.json && path != Path::new("-") {
-        let _ = writeln!(io::stdout(), "{}", json!({"name": recipe.name, "export": what, "rejects": rows}));
+        print(&format!("{}\n", json!({"name": recipe.name, "export": what, "rejects": rows})))?;
     } else if !voice.quiet {
         let _ = writeln!(io::stderr(), "{} rejects written to {what}", grouped(rows));
     }

@@ -35,6 +35,9 @@ pub struct Report {
     pub name: String,
     /// How it ended.
     pub ending: Ending,
+    /// Whether it read standard input, which cannot be continued.
+    #[serde(skip)]
+    pub stdin: bool,
     /// Wall-clock time of this run.
     pub seconds: f64,
     /// Rows read per second in this run.
@@ -152,6 +155,7 @@ impl Report {
             etl: env!("CARGO_PKG_VERSION"),
             name: name.into(),
             ending,
+            stdin: false,
             seconds,
             rows_per_second: now.counts.read as f64 / seconds.max(1e-9),
             rows: now.counts.into(),
@@ -266,6 +270,7 @@ impl Report {
             (Ending::Done, false) => "done",
             (Ending::Done, true) => "done, with rejects",
             (Ending::AlreadyDone, _) => "was done before, nothing to load",
+            (Ending::Stopped, _) if self.stdin => "stopped; what was committed stays",
             (Ending::Stopped, _) => "stopped; the same command continues",
             (Ending::Busy, _) => "another run is at work on the rest",
             (Ending::Failed, _) => "failed",

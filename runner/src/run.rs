@@ -1,6 +1,7 @@
 //! `etl run`: load, or continue.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -11,14 +12,18 @@ use crate::cli::{RunArgs, Voice};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::job::Job;
-use crate::job_corrected;
 use crate::load::{self, Opened, Options, Outcome};
 use crate::prepare::{Found, Prepared};
 use crate::progress::Mode;
-use crate::recipe::Target;
+use crate::recipe::{Recipe, Target};
 use crate::report::{Ending, Report};
-use crate::run_ask;
+use crate::run_report::ReportFile;
 use crate::target::{self, Destination};
+use crate::transform::Step;
+use crate::{job_corrected, output, run_ask};
+
+/// Said instead of the command that continues.
+const NOT_CONTINUED: &str = "standard input cannot be continued: what was committed stays, and the same rows again would be loaded twice";
 
 /// More connections than this are rarely what a database wants.
 const MANY_STREAMS: u32 = 100;
@@ -29,18 +34,15 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
     stop_on_signals(Arc::clone(&stop), Arc::clone(&loading))?;
     let prepared = Prepared::new(&args.recipe)?;
     let recipe = &prepared.recipe;
+    refuse_two_on_stdout(recipe, voice)?;
     let mut found = prepared.find().await?;
-    if let (true, Some(path)) = (found.problems.is_empty(), &args.rejects) {
-        if found.jobs.iter().any(Job::reads_stdin) {
-            return Err(Failure::Usage(
-                "--rejects needs a source that can be looked at again, not `-`".into(),
-            ));
-        }
-        found.problems.extend(job_corrected::add(&mut found.jobs, path, &recipe.base).err());
+    if found.problems.is_empty() {
+        add_corrected(&mut found, recipe, args)?;
     }
     if !found.problems.is_empty() {
         return Err(prepared.failure(found.problems));
     }
+    let report_file = report_file(args, recipe, &found.jobs)?;
     let notes = found.database.as_ref().map(|(connected, _)| connected.notes.clone()).unwrap_or_default();
     if !voice.quiet {
         let notes: Vec<String> = recipe.note.iter().cloned().chain(notes).collect();
@@ -60,15 +62,55 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
         (None, Target::Postgres(_)) => return Err(Failure::Internal("no database".into())),
     };
     let options = Options { progress: Mode::choose(voice.quiet), begun, stop };
-    let opened = Opened { name: recipe.name.clone(), jobs, begun: opened_target };
+    let stdin = jobs.iter().any(Job::reads_stdin);
+    let opened = Opened { name: recipe.name.clone(), base: recipe.base.clone(), jobs, begun: opened_target };
+    let failure = |error| if stdin { Failure::Stdin(error) } else { Failure::Load(error) };
     loading.store(true, Ordering::Relaxed);
-    let Outcome { report, error } = load::load(opened, &recipe.run, &options).await?;
-    let shown = show(&report, args, voice);
-    // What went wrong with the rows counts more than a report that cannot be written.
-    match error {
-        Some(error) => Err(error.into()),
-        None => shown.map(|()| exit_code(&report)),
+    let Outcome { report, error } = load::load(opened, &recipe.run, &options).await.map_err(failure)?;
+    match (error, show(&report, report_file, voice)) {
+        // What went wrong with the rows counts more than a report that cannot be written.
+        (Some(error), shown) => {
+            if let Err(more) = shown {
+                let _ = writeln!(io::stderr(), "{}", more.text());
+            }
+            Err(failure(error))
+        }
+        (None, shown) => shown.map(|()| exit_code(&report)),
     }
+}
+
+/// Rows and a report in one stream are neither.
+fn refuse_two_on_stdout(recipe: &Recipe, voice: Voice) -> Result<(), Failure> {
+    match &recipe.target {
+        Target::Files(settings) if voice.json && settings.dir == Path::new("-") => Err(Failure::Usage(
+            "--json prints the report where the rows go: write it into a file with --report".into(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Adds the file of `--rejects` to the tables that it is for.
+fn add_corrected(found: &mut Found, recipe: &Recipe, args: &RunArgs) -> Result<(), Failure> {
+    let Some(path) = &args.rejects else { return Ok(()) };
+    if found.jobs.iter().any(Job::reads_stdin) {
+        let text = "--rejects needs a source that can be looked at again, not `-`";
+        return Err(Failure::Usage(text.into()));
+    }
+    let destinations = found.database.as_ref().map_or(&[][..], |(_, destinations)| destinations);
+    found.problems.extend(job_corrected::add(&mut found.jobs, destinations, path, &recipe.base).err());
+    Ok(())
+}
+
+/// Opens what `--report` names, unless it is a file that is read.
+fn report_file(args: &RunArgs, recipe: &Recipe, jobs: &[Job]) -> Result<Option<ReportFile>, Failure> {
+    let Some(path) = &args.report else { return Ok(None) };
+    let modules = recipe.tables.iter().flat_map(|table| &table.transforms).filter_map(|step| match step {
+        Step::Module { module, .. } => Some(module.as_path()),
+        _ => None,
+    });
+    let sources = jobs.iter().flat_map(|job| &job.units).filter_map(|unit| unit.unit.path());
+    let used = recipe.file.as_deref().into_iter().chain(modules).chain(sources);
+    ReportFile::open(path, used).map(Some)
 }
 
 fn exit_code(report: &Report) -> ExitCode {
@@ -132,26 +174,31 @@ fn tell_made(jobs: &[Job], destinations: &[Destination]) {
     }
 }
 
-fn show(report: &Report, args: &RunArgs, voice: Voice) -> Result<(), Failure> {
-    let json = || serde_json::to_string_pretty(report).map_err(|error| Failure::Internal(error.to_string()));
-    if let Some(path) = &args.report {
-        std::fs::write(path, json()? + "\n")
-            .map_err(|source| Failure::Output { what: path.display().to_string(), source })?;
-    }
+/// Says everything, whatever of it cannot be written.
+fn show(report: &Report, file: Option<ReportFile>, voice: Voice) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(report).map_err(|error| Failure::Internal(error.to_string()))?;
+    let json = json + "\n";
+    let written = file.map_or(Ok(()), |file| file.write(&json));
+    let mut printed = Ok(());
     if voice.json {
-        let _ = writeln!(io::stdout(), "{}", json()?);
+        printed = output::print(&json);
     } else if !voice.quiet {
         let _ = write!(io::stderr(), "{}", report.summary());
     }
     if matches!(report.ending, Ending::Stopped | Ending::Busy | Ending::Failed) && !voice.quiet {
-        let _ = writeln!(io::stderr(), "continue with: {}", command_line());
+        let _ = match report.stdin {
+            true => writeln!(io::stderr(), "{NOT_CONTINUED}"),
+            false => writeln!(io::stderr(), "continue with: {}", command_line()),
+        };
     }
-    Ok(())
+    written.and(printed)
 }
 
 /// The command that was typed, without `--fresh`, which would begin again.
 fn command_line() -> String {
-    let words = std::env::args().filter(|word| word != "--fresh").map(|word| {
+    // Whatever bytes a shell hands over: such a word is shown, if not as it was.
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let words = words.filter(|word| word != "--fresh").map(|word| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
         if !word.is_empty() && word.chars().all(plain) {
             word

@@ -1,5 +1,5 @@
-//! What a run takes away before it loads a row, and the question about it: what `--fresh` forgets, and which tables are
-//! emptied.
+//! What a run takes away before it loads a row, and the question about it: what `--fresh` and standard input forget, and
+//! which tables are emptied.
 //!
 //! Must not know: how it is done.
 
@@ -10,23 +10,24 @@ use crate::copy::ledger::Standing;
 use crate::copy::postgres::table::Table;
 use crate::copy::postgres::write::Mode;
 use crate::failure::Failure;
-use crate::job::Job;
+use crate::folders::{self, Kept};
+use crate::job::{Job, STDIN};
 use crate::prepare::Found;
 use crate::recipe::{Recipe, Target};
-use crate::target::{self, Destination};
+use crate::target::{Destination, Held};
 use crate::target_write::Emptying;
 use crate::units::grouped;
 
 /// Says what would be gone, and asks, unless `--yes` answers. Tells for each table of a database whether it is emptied.
 pub(crate) async fn ask(found: &Found, recipe: &Recipe, args: &RunArgs) -> Result<Vec<Emptying>, Failure> {
-    let mut question = Question { fresh: args.fresh, losses: Vec::new(), empties: false };
+    let stdin = found.jobs.iter().any(Job::reads_stdin);
+    let mut question = Question { fresh: args.fresh, stdin, losses: Vec::new(), empties: false };
     let emptyings = question.about_tables(found, recipe).await?;
-    if let (true, Target::Files(settings)) = (args.fresh, &recipe.target) {
-        let folders = found.jobs.iter().map(|job| target::folder(&settings.dir, &job.into));
-        let begun = folders.filter(|folder| folder.join("etl.json").exists());
-        question.losses.extend(
-            begun.map(|folder| format!("the files of the load before in {} go away", folder.display())),
-        );
+    if let Target::Files(settings) = &recipe.target {
+        for job in &found.jobs {
+            let kept = folders::kept(&settings.dir, &recipe.name, job)?;
+            question.losses.extend(kept.and_then(|kept| files_go(&kept, job, args.fresh)));
+        }
     }
     if !args.yes {
         return question.ask().map(|()| emptyings);
@@ -41,6 +42,8 @@ pub(crate) async fn ask(found: &Found, recipe: &Recipe, args: &RunArgs) -> Resul
 /// What is asked about.
 struct Question {
     fresh: bool,
+    /// Standard input is a source: it answers nothing.
+    stdin: bool,
     /// A line each.
     losses: Vec<String>,
     /// Whether a table is emptied.
@@ -56,9 +59,9 @@ impl Question {
             let truncate = job.truncate.is_some();
             emptyings.push(match destination {
                 Destination::ToMake(_) if truncate => Emptying::Made,
-                Destination::There(table) if truncate || self.fresh => {
-                    let standing = connected.standing(&recipe.name, table).await?;
-                    self.about_table(job, table, &recipe.name, standing)
+                Destination::There(table) if truncate || self.fresh || job.reads_stdin() => {
+                    let held = connected.held(&recipe.name, table).await?;
+                    self.about_table(job, table, &recipe.name, held)
                 }
                 _ => Emptying::Never,
             });
@@ -66,9 +69,23 @@ impl Question {
         Ok(emptyings)
     }
 
-    fn about_table(&mut self, job: &Job, table: &Table, name: &str, standing: Option<Standing>) -> Emptying {
+    fn about_table(&mut self, job: &Job, table: &Table, name: &str, held: Option<Held>) -> Emptying {
+        let (standing, sources, rejects) = match held {
+            Some(Held { standing, sources, rejects }) => (standing, sources, rejects),
+            None => (None, Vec::new(), 0),
+        };
+        if self.fresh && rejects > 0 {
+            let rejects = counted(rejects, "reject");
+            self.losses.push(format!(
+                "{rejects} of `{name}` into {} go away: `etl rejects --export FILE` keeps them",
+                table.qualified()
+            ));
+        }
         if job.truncate.is_none() {
-            self.losses.extend(standing.and_then(|standing| stays(job, table, name, &standing)));
+            self.losses.extend(match self.fresh {
+                true => standing.and_then(|standing| stays(job, table, name, &standing)),
+                false => forgets_others(&sources, name, table),
+            });
             return Emptying::Never;
         }
         let confirmed = self.fresh || standing.is_none();
@@ -90,9 +107,13 @@ impl Question {
         for loss in &self.losses {
             let _ = writeln!(err, "{loss}");
         }
-        if !io::stdin().is_terminal() {
-            let what = if self.fresh { "--fresh" } else { "truncate = \"first-run\"" };
-            let text = format!("{what} asks, and there is no terminal to answer: add --yes");
+        if self.stdin || !io::stdin().is_terminal() {
+            let what = match (self.fresh, self.stdin) {
+                (true, _) => "--fresh asks",
+                (false, true) => "standard input asks before it takes their place",
+                (false, false) => "truncate = \"first-run\" asks",
+            };
+            let text = format!("{what}, and there is no terminal to answer: add --yes");
             return Err(Failure::Usage(text));
         }
         let question = match (self.fresh, self.empties) {
@@ -123,4 +144,32 @@ fn stays(job: &Job, table: &Table, name: &str, standing: &Standing) -> Option<St
         Mode::Upsert => "rows with their keys will overwrite them",
     };
     Some(format!("{} rows that `{name}` loaded stay in {}: {then}", grouped(rows), table.qualified()))
+}
+
+/// Standard input in place of files: what the ledger knows of those is forgotten with the load before.
+fn forgets_others(sources: &[String], name: &str, table: &Table) -> Option<String> {
+    let others = sources.iter().filter(|source| *source != STDIN).count() as u64;
+    (others > 0).then(|| {
+        let (others, table) = (counted(others, "source"), table.qualified());
+        format!(
+            "the ledger forgets what `{name}` loaded of {others} into {table}: they would be loaded again"
+        )
+    })
+}
+
+/// What goes away of a folder: with `--fresh` whatever a load before began there; with standard input, which is another
+/// source each time, what it finished.
+fn files_go(kept: &Kept, job: &Job, fresh: bool) -> Option<String> {
+    let Kept { folder, held } = kept;
+    let rejected = held.standing.counts.rejected;
+    let finished = held.standing.splits.1 > 0 || held.sources.iter().any(|source| source != STDIN);
+    let rejects =
+        if rejected > 0 { format!(", with {}", counted(rejected, "reject")) } else { String::new() };
+    (fresh || job.reads_stdin() && finished)
+        .then(|| format!("the files of the load before in {} go away{rejects}", folder.display()))
+}
+
+/// `1 reject`, `2,000 rejects`.
+fn counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }

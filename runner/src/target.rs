@@ -83,6 +83,15 @@ pub(crate) struct Begun {
     pub(crate) started: Vec<Started>,
 }
 
+/// What the ledger of a database holds of a table's run.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) standing: Option<Standing>,
+    pub(crate) sources: Vec<String>,
+    /// Of all its loads: those of standard input before stay when it is read again.
+    pub(crate) rejects: u64,
+}
+
 /// A database that answered, before anything was written into it.
 #[derive(Debug)]
 pub(crate) struct Connected {
@@ -198,19 +207,28 @@ impl Connected {
         Link { client: &self.cluster.control.client, backend }
     }
 
-    /// What the ledger knows of a table's run, without making anything.
-    pub(crate) async fn plan(&self, name: &str, table: &Table) -> Result<(Arc<Backend>, Plan), Error> {
+    /// A table's run in the ledger, whose tables are made.
+    async fn plan(&self, name: &str, table: &Table) -> Result<(Arc<Backend>, Plan), Error> {
         let backend = Arc::new(self.cluster.control.backend()?);
         let unlogged = table.persistence == table::Persistence::Unlogged;
         let tables = Tables::ensure(self.link(&backend), self.cluster.schema(), unlogged).await?;
-        let key = RunKey { name: name.into(), target: format!("{}.{}", table.schema, table.name) };
+        let key = RunKey { name: name.into(), target: table.name_in_ledger() };
         Ok((backend, Plan { tables, key, load: None }))
     }
 
-    /// What would be forgotten by starting over: for the question before it is done.
-    pub(crate) async fn standing(&self, name: &str, table: &Table) -> Result<Option<Standing>, Error> {
-        let (backend, plan) = self.plan(name, table).await?;
-        plan.standing(self.link(&backend)).await
+    /// What the ledger holds of a table's run, without making anything: for the question before it is forgotten.
+    pub(crate) async fn held(&self, name: &str, table: &Table) -> Result<Option<Held>, Error> {
+        let backend = self.cluster.control.backend()?;
+        let unlogged = table.persistence == table::Persistence::Unlogged;
+        let link = self.link(&backend);
+        let Some(tables) = Tables::find(link, self.cluster.schema(), unlogged).await? else {
+            return Ok(None);
+        };
+        let key = RunKey { name: name.into(), target: table.name_in_ledger() };
+        let plan = Plan { tables, key, load: None };
+        let standing = plan.standing(link).await?;
+        let sources = plan.sources(link).await?.into_iter().map(|source| source.source).collect();
+        Ok(Some(Held { standing, sources, rejects: plan.rejects(link).await? }))
     }
 
     /// Opens the ledgers of all tables.
@@ -231,14 +249,16 @@ impl Connected {
             let link = self.link(&backend);
             let id = TableId::read(link, &table.qualified(), job.allow_unlogged).await?;
             let parts: Vec<Part> = parts(job).into_iter().chain(columns(job, table)).collect();
-            // Standard input is another source each time: what it was before is no part of this run.
-            let fresh = fresh || job.reads_stdin();
-            plan.refuse(link, &self.owner, &parts, id, fresh).await?;
-            found.push((plan, backend, id, parts, fresh));
+            plan.refuse(link, &self.owner, &parts, id, fresh || job.reads_stdin()).await?;
+            found.push((plan, backend, id, parts));
         }
         let (mut loadings, mut ledgers, mut all_started) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, (plan, backend, id, parts, fresh)) in found.into_iter().enumerate() {
+        for (index, (plan, backend, id, parts)) in found.into_iter().enumerate() {
             let (job, table, link) = (&jobs[index], &tables[index], self.link(&backend));
+            if job.reads_stdin() && !fresh {
+                // It is another source each time: what it was before is no part of this run, and nowhere else.
+                plan.forget_but_rejects(link, &self.owner).await?;
+            }
             let (started, id) = match emptyings[index].of(&empty::truncate(table)) {
                 None => (plan.open(link, &self.owner, &parts, id, fresh).await?, id),
                 Some(how) => plan.open_emptied(link, &self.owner, &parts, id, fresh, how).await?,
@@ -307,9 +327,6 @@ pub(crate) fn files(dir: &Path, name: &str, jobs: &[Job], fresh: bool) -> Result
         };
         folders.push(Arc::new(folder));
         all_started.push(started);
-    }
-    if stdout && jobs.len() > 1 {
-        return Err(Error::Refused("standard output takes one table, and the recipe has several".into()));
     }
     let ledgers = folders.iter().map(|folder| Arc::new(Ledger::Files(Arc::clone(folder)))).collect();
     Ok(Begun { target: Target::Files(Output { folders }), ledgers, started: all_started })

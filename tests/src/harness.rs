@@ -95,6 +95,12 @@ impl Etl {
         self
     }
 
+    /// Writes its standard output there.
+    pub fn stdout_to(mut self, path: &Path) -> Etl {
+        self.0.stdout(fs::File::options().write(true).open(path).expect("a file"));
+        self
+    }
+
     /// Runs it on a terminal at which somebody types an answer when asked. What it says on either output is in `stdout`.
     pub fn on_a_terminal(mut self, asked: &str, typed: &str) -> Ran {
         let words = std::iter::once(self.0.get_program()).chain(self.0.get_args());

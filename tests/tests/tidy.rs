@@ -47,6 +47,8 @@ const FLOORS: [(u8, &[&str]); 5] = [
             "door",
             "failure",
             "prepare",
+            "folders",
+            "output",
             "exit_code",
             "run",
             "check",

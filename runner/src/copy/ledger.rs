@@ -67,6 +67,16 @@ impl Ledger {
         }
     }
 
+    /// Forgets a source of which nothing is committed; false where something is, or another process may load it.
+    pub async fn drop_source(&self, source: &str) -> Result<bool, Error> {
+        match self {
+            Ledger::Postgres { control, plan } => {
+                control.ask(async |link| plan.drop_source(link, source).await).await
+            }
+            Ledger::Files(folder) => folder.drop_source(source),
+        }
+    }
+
     /// Adds splits behind those that it holds, if the source is still cut up to `from`; false if somebody was faster.
     pub async fn append_splits(
         &self,

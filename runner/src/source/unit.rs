@@ -1,5 +1,6 @@
 //! What splits are made of, and who reads them: the sources are a closed set. Must not know how either is read.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -30,6 +31,19 @@ impl Unit {
             Unit::File(file, _) => &file.key,
             Unit::Table(table) => table.key(),
             Unit::Corrected(corrected) => &corrected.file.key,
+        }
+    }
+
+    /// The file, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        let file = match self {
+            Unit::File(file, _) => file,
+            Unit::Corrected(corrected) => &corrected.file,
+            Unit::Table(_) => return None,
+        };
+        match &file.input {
+            Input::File(path) => Some(path),
+            Input::Stdin => None,
         }
     }
 

@@ -115,6 +115,7 @@ async fn problems_are_json_for_programs_also_those_of_reading_and_connecting() {
 
     folder.write("bad.toml", "name = \"x\"\n[run]\nstream = 3\n");
     let ran = folder.etl(["check", "bad.toml", "--json"]).run().code(2);
+    assert_eq!(ran.json()["makes"], serde_json::json!([]));
     let problems = ran.json()["problems"].clone();
     assert_eq!((&problems[0]["key"], &problems[0]["line"]), (&"tables".into(), &serde_json::Value::Null));
     assert_eq!((&problems[1]["key"], &problems[1]["line"]), (&"run.stream".into(), &3.into()));

@@ -52,6 +52,33 @@ async fn without_a_recipe_flags_say_it_all_and_the_same_flags_continue() {
 }
 
 #[test]
+fn an_address_is_no_folder_however_it_is_written() {
+    const HUSH: &str = "hush-2b1c";
+    let folder = Folder::new();
+    folder.write("rows.csv", ROWS);
+    let words = format!("sslmode=disable host=127.0.0.1 user=u password={HUSH}");
+    let url = format!("postgres://u:{HUSH}@h/d");
+    let run = |to: &str| folder.etl(["run", "--from", "rows.csv", "--into", "t", "--to", to]).run();
+    run(&words).code(2).never_says(HUSH).says(&["--to: a password does not belong here"]);
+    run(&format!("x=1 password={HUSH}")).code(2).never_says(HUSH).says(&["--to: must be postgres://…"]);
+    let port = etl_tests::server::free_port();
+    let ran = run(&format!("connect_timeout=1 host=127.0.0.1 port={port} user=u")).code(5);
+    ran.says(&["connection refused"]);
+    for dir in [&url, &words] {
+        let ran = folder.etl(["run", "--from", "rows.csv", "--into", "t"]).env("ETL_TARGET__FILES__DIR", dir);
+        ran.run().code(2).never_says(HUSH).says(&["ETL_TARGET__FILES__DIR: must be a folder"]);
+        let target = format!("name = \"x\"\n[target.files]\ndir = \"{dir}\"\n");
+        let table = "[[tables]]\nfrom = \"rows.csv\"\ninto = \"t\"\n";
+        folder.write("recipe.toml", target + table);
+        let ran = folder.etl(["run"]).run().code(2).never_says(HUSH);
+        ran.says(&["recipe.toml:3:1: `target.files.dir`: must be a folder"]);
+    }
+    let left: Vec<_> =
+        fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[test]
 fn transform_takes_the_place_of_a_recipes_chain_if_it_has_one_table() {
     let folder = Folder::new();
     folder.write("rows.csv", ROWS);

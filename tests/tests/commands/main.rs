@@ -4,6 +4,9 @@
 
 mod check;
 mod flags;
+mod folders;
 mod formats;
 mod look;
+mod report;
+mod stdin;
 mod steps;

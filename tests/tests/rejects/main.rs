@@ -6,3 +6,5 @@ mod again;
 mod bed;
 mod keep;
 mod look;
+mod mended;
+mod named;

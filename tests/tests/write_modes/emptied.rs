@@ -20,6 +20,8 @@ async fn a_first_run_asks_and_empties_once() {
     let ran = bed.run().code(2);
     ran.says(&["every row of \"public\".\"t\" goes away before the first one is loaded", "add --yes"]);
     assert_eq!(there(&bed).await, 2);
+    // Who did not answer has no ledger made either.
+    assert_eq!(bed.number("SELECT count(*) FROM pg_namespace WHERE nspname = 'etl'").await, 0);
     bed.etl(["--yes"]).run().code(0);
     assert_eq!(rows(&bed, "*").await, ["1 a", "2 b"]);
     // Neither asked again nor emptied, and the ledger knows the table's new file.
@@ -35,6 +37,19 @@ async fn a_first_run_asks_and_empties_once() {
     // Behind our back it is drift as ever.
     bed.sql("TRUNCATE public.t").await;
     bed.etl(["--yes"]).run().code(9).says(&["was truncated, restored or rewritten"]);
+}
+
+#[tokio::test]
+async fn rejects_that_go_away_are_asked_about_even_where_no_row_was_loaded() {
+    let bed = bed("empty_rejects", TABLE, "id,v\nragged\nragged\n").await;
+    recipe(&bed, "append", "max_rejects = 2", "");
+    bed.run().code(8).says(&["0 loaded, 2 rejected"]);
+    let says =
+        ["2 rejects of `test` into \"public\".\"t\" go away", "`etl rejects --export FILE` keeps them"];
+    bed.etl(["--fresh"]).run().code(2).says(&says);
+    assert_eq!(bed.number("SELECT count(*) FROM etl.reject").await, 2);
+    bed.etl(["--fresh", "--yes"]).run().code(8);
+    assert_eq!(bed.number("SELECT count(*) FROM etl.reject").await, 2);
 }
 
 #[tokio::test]

@@ -17,7 +17,8 @@ use crate::counters::Counts;
 use crate::failpoint::{self, Point};
 use crate::position::Position;
 
-/// `etl.json` is not written more often than this: what it does not say yet is only written again.
+/// `etl.json` is not written more often than this: what it does not say yet is only done again. But a split's files get
+/// their names, which are its number, only when it says whose number that is ([`Folder::keep_number`]).
 const WRITE_EVERY: Duration = Duration::from_millis(500);
 
 /// A table's folder, or standard output, which has no ledger on disk.
@@ -34,10 +35,31 @@ pub struct Folder {
 struct State {
     manifest: Manifest,
     written: Instant,
+    /// How many of the splits were there when it was written.
+    splits_written: usize,
+}
+
+/// What a folder holds of a load before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// How it stands.
+    pub standing: Standing,
+    /// Its sources.
+    pub sources: Vec<String>,
+}
+
+/// What the folder `dir` holds of the load `key`, without making anything; one of another load is refused.
+pub fn held(dir: &Path, key: &RunKey) -> Result<Option<Held>, Error> {
+    let stored = stored(dir, &dir.join("etl.json"), key)?;
+    Ok(stored.map(|stored| Held {
+        standing: standing(&stored),
+        sources: stored.sources.into_iter().map(|source| source.source).collect(),
+    }))
 }
 
 impl Folder {
-    /// Opens the folder for a run, or says what differs from what it was begun with. `fresh` forgets what is in it.
+    /// Opens the folder for a run, or says what differs from what it was begun with. `fresh` forgets what is in it, if
+    /// that is of the same load.
     pub fn open(
         dir: &Path,
         key: RunKey,
@@ -49,7 +71,7 @@ impl Folder {
         fs::create_dir_all(dir).map_err(on_dir("making the folder"))?;
         let lock = lock(dir)?;
         let path = dir.join("etl.json");
-        let stored = Manifest::read(&path).map_err(|error| Error::io("reading", &path, error))?;
+        let stored = stored(dir, &path, &key)?;
         let mut settings = settings.to_vec();
         settings.push(Part { name: "columns".into(), value: columns.join(", ") });
         let (manifest, started) = match stored {
@@ -69,7 +91,7 @@ impl Folder {
                 (manifest, started)
             }
         };
-        let state = Mutex::new(State { manifest, written: Instant::now() });
+        let state = State::new(manifest);
         let folder = Folder { dir: Some(dir.into()), _lock: Some(lock), key, state };
         folder.write(&mut folder.state())?;
         Ok((folder, started))
@@ -79,7 +101,7 @@ impl Folder {
     pub fn stdout(key: RunKey, columns: &[String]) -> (Folder, Started) {
         let manifest = Manifest::new(&key, &[], columns, now());
         let started = Started::New(manifest.started.clone());
-        let state = Mutex::new(State { manifest, written: Instant::now() });
+        let state = State::new(manifest);
         (Folder { dir: None, _lock: None, key, state }, started)
     }
 
@@ -105,14 +127,25 @@ impl Folder {
 
     /// Adds a source, or answers what it already holds of it (false).
     pub fn add_source(&self, new: &Source) -> Result<(Source, bool), Error> {
-        if let Some(known) = self.sources().into_iter().find(|source| source.source == new.source) {
+        let mut state = self.state();
+        let known = state.manifest.sources.iter().find(|entry| entry.source == new.source);
+        if let Some(known) = known.and_then(SourceEntry::source) {
             return Ok((known, false));
         }
-        let mut state = self.state();
         state.manifest.sources.push(SourceEntry::new(new));
         state.manifest.finished = None;
-        self.write(&mut state)?;
+        self.write_now_and_then(&mut state)?;
         Ok((new.clone(), true))
+    }
+
+    /// Forgets a source of which nothing is done; false where something is.
+    pub fn drop_source(&self, source: &str) -> Result<bool, Error> {
+        let mut state = self.state();
+        let dropped = state.manifest.drop_source(source);
+        if dropped {
+            self.write(&mut state)?;
+        }
+        Ok(dropped)
     }
 
     /// Takes note of another fingerprint of the same content.
@@ -122,7 +155,7 @@ impl Folder {
         if let Some(entry) = known {
             entry.fingerprint = fingerprint.into();
         }
-        self.write(&mut state)
+        self.write_now_and_then(&mut state)
     }
 
     /// Adds splits behind those that it holds.
@@ -142,7 +175,7 @@ impl Folder {
         entry.tiled_to = to.stored();
         entry.tiled = tiled;
         state.manifest.splits.extend(new.iter().map(|split| SplitEntry::new(source, split)));
-        self.write(&mut state)?;
+        self.write_now_and_then(&mut state)?;
         Ok(true)
     }
 
@@ -153,9 +186,16 @@ impl Folder {
 
     /// The number of a split, from 1, which names its files, and the split.
     pub fn numbered(&self, key: &SplitKey) -> Option<(usize, Split)> {
-        let splits = self.splits();
-        let index = splits.iter().position(|split| split.key == *key)?;
-        Some((index + 1, splits[index].clone()))
+        let (state, start) = (self.state(), key.start.stored());
+        let splits = &state.manifest.splits;
+        let index = splits.iter().position(|split| split.source == key.source && split.start == start)?;
+        Some((index + 1, splits[index].split()?))
+    }
+
+    /// Before a split's files get their names: they are nobody else's from now on, whenever the process dies.
+    pub(super) fn keep_number(&self, number: usize) -> Result<(), Error> {
+        let mut state = self.state();
+        if number <= state.splits_written { Ok(()) } else { self.write(&mut state) }
     }
 
     /// Writes down that a split's files are there. Soon, not at once: until then they would be written again.
@@ -164,7 +204,7 @@ impl Folder {
         if let Some(entry) = state.manifest.splits.get_mut(number - 1) {
             entry.finish(counts, chunks);
         }
-        if state.written.elapsed() >= WRITE_EVERY { self.write(&mut state) } else { Ok(()) }
+        self.write_now_and_then(&mut state)
     }
 
     /// Marks it as finished if nothing is left, and answers how it stands.
@@ -183,11 +223,41 @@ impl Folder {
         let path = dir.join("etl.json");
         state.manifest.write(dir, &path).map_err(|error| Error::io("writing", &path, error))?;
         state.written = Instant::now();
+        state.splits_written = state.manifest.splits.len();
         Ok(())
+    }
+
+    /// Soon, not at once: writing all of it for each of many thousand files would take longer than loading them.
+    fn write_now_and_then(&self, state: &mut State) -> Result<(), Error> {
+        if state.written.elapsed() >= WRITE_EVERY { self.write(state) } else { Ok(()) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn new(manifest: Manifest) -> Mutex<State> {
+        let splits_written = manifest.splits.len();
+        Mutex::new(State { manifest, written: Instant::now(), splits_written })
+    }
+}
+
+/// The ledger at `path`, if there is one. A load is known by its name and its target: the files of another one are not
+/// this one's to continue, nor to remove.
+fn stored(dir: &Path, path: &Path, key: &RunKey) -> Result<Option<Manifest>, Error> {
+    let stored = Manifest::read(path).map_err(|error| Error::io("reading", path, error))?;
+    match stored {
+        Some(other) if other.name != key.name || other.target != key.target => Err(Error::Refused(format!(
+            "folder {} holds the load `{}` into {}, and this one is `{}` into {}: name another folder, or remove that one",
+            dir.display(),
+            other.name,
+            other.target,
+            key.name,
+            key.target
+        ))),
+        stored => Ok(stored),
     }
 }
 
@@ -257,4 +327,69 @@ fn standing(manifest: &Manifest) -> Standing {
 
 fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(dir: &Path) -> Folder {
+        let key = RunKey { name: "n".into(), target: "t".into() };
+        Folder::open(dir, key, &[], &["id".into()], false).unwrap().0
+    }
+
+    fn add(folder: &Folder, source: &str) {
+        let start = Position::FILE_START;
+        let new = Source {
+            source: source.into(),
+            fingerprint: "{}".into(),
+            split_bytes: 1,
+            tiled_to: start.clone(),
+            tiled: false,
+        };
+        assert!(folder.add_source(&new).unwrap().1);
+        let whole = [NewSplit { start: start.clone(), end: None }];
+        assert!(folder.append_splits(source, &start, &whole, &start, true).unwrap());
+    }
+
+    /// Sources and splits in `etl.json`.
+    fn on_disk(dir: &Path) -> (usize, usize) {
+        let manifest = Manifest::read(&dir.join("etl.json")).unwrap().unwrap();
+        (manifest.sources.len(), manifest.splits.len())
+    }
+
+    #[test]
+    fn a_number_is_on_disk_before_it_names_files_and_not_with_each_source() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = open(dir.path());
+        // However slow the machine is: less than this has passed since the ledger was written.
+        folder.state().written = Instant::now() + Duration::from_secs(3600);
+        (0..100).for_each(|number| add(&folder, &format!("{number}.csv")));
+        assert_eq!(on_disk(dir.path()), (0, 0));
+        folder.keep_number(7).unwrap();
+        assert_eq!(on_disk(dir.path()), (100, 100));
+        add(&folder, "more.csv");
+        folder.state().written = Instant::now() + Duration::from_secs(3600);
+        folder.keep_number(100).unwrap();
+        assert_eq!(on_disk(dir.path()), (100, 100), "it is known");
+        folder.keep_number(101).unwrap();
+        assert_eq!(on_disk(dir.path()), (101, 101));
+    }
+
+    #[test]
+    fn a_source_is_forgotten_as_long_as_nothing_of_it_is_done_and_numbers_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = open(dir.path());
+        ["a", "b", "c"].iter().for_each(|source| add(&folder, source));
+        let key = |source: &str| SplitKey { source: source.into(), start: Position::FILE_START };
+        folder.done(1, &Counts::default(), 1).unwrap();
+        assert!(!folder.drop_source("a").unwrap());
+        assert!(folder.drop_source("b").unwrap());
+        drop(folder);
+        let folder = open(dir.path());
+        assert_eq!(folder.numbered(&key("c")).unwrap().0, 3);
+        assert!(folder.numbered(&key("b")).is_none());
+        add(&folder, "b");
+        assert_eq!(folder.numbered(&key("b")).unwrap().0, 4);
+    }
 }

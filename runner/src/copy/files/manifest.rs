@@ -101,6 +101,20 @@ impl Manifest {
         }
     }
 
+    /// Forgets a source; false where one of its splits is done. Its splits stay as done ones of nothing: a split's place
+    /// in the list is its number, and names files.
+    pub(super) fn drop_source(&mut self, source: &str) -> bool {
+        if self.splits.iter().any(|split| split.source == source && split.done) {
+            return false;
+        }
+        self.sources.retain(|entry| entry.source != source);
+        for split in self.splits.iter_mut().filter(|split| split.source == source) {
+            split.finish(&Counts::default(), 0);
+            split.source.clear();
+        }
+        true
+    }
+
     /// Replaces the file; afterwards the new one is on disk.
     pub(super) fn write(&self, folder: &Path, path: &Path) -> io::Result<()> {
         let beside = folder.join(".etl.json.part");

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use folder::Folder;
+pub use folder::{Folder, Held, held};
 pub use writer::Destination;
 
 /// Where the rows go when no database is named.

@@ -30,12 +30,16 @@ struct Line<'a> {
     original_bytes: Option<String>,
 }
 
-/// Hands the rejects of the table's folder `dir` to `each`, in order. A folder that is not there, or was never begun, has
-/// none.
-pub fn each<E: From<Error>>(dir: &Path, mut each: impl FnMut(Rejected) -> Result<(), E>) -> Result<(), E> {
+/// Hands the rejects of the load `name` in the table's folder `dir` to `each`, in order. A folder that is not there, or
+/// was never begun, has none.
+pub fn each<E: From<Error>>(
+    dir: &Path,
+    name: &str,
+    mut each: impl FnMut(Rejected) -> Result<(), E>,
+) -> Result<(), E> {
     let path = dir.join("etl.json");
     let manifest = Manifest::read(&path).map_err(|error| Error::io("reading", &path, error))?;
-    let Some(manifest) = manifest else { return Ok(()) };
+    let Some(manifest) = manifest.filter(|manifest| manifest.name == name) else { return Ok(()) };
     for (index, split) in manifest.splits.iter().enumerate().filter(|(_, split)| split.rejected > 0) {
         let path = dir.join(format!("{:06}.rejects.jsonl", index + 1));
         let failed = |error| Error::io("reading", &path, error);

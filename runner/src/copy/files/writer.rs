@@ -21,6 +21,9 @@ use crate::failpoint::{self, Point};
 use crate::position::Position;
 use crate::reject::{Original, Reject, Tally};
 
+/// Files of rejects beside standard output: more of them nobody wants to look through.
+const MOST_BESIDE_STDOUT: u32 = 99_999;
+
 /// Where a stream's rows go.
 #[derive(Debug)]
 pub struct Destination<'a> {
@@ -62,7 +65,10 @@ impl Destination<'_> {
                     block_in_place(|| split.rejects(&end.rejects))?;
                     totals.add(&end);
                     if end.done {
-                        block_in_place(|| split.finish())?;
+                        block_in_place(|| {
+                            self.folder.keep_number(number)?;
+                            split.finish()
+                        })?;
                         failpoint::hit(Point::FilesNamed);
                         self.folder.done(number, &totals.counts, totals.chunks)?;
                         let target = &self.folder.key().target;
@@ -198,7 +204,9 @@ impl SplitWriter {
         }
         let path = match &self.dir {
             Some(dir) => dir.join(format!(".{:06}.rejects.jsonl.part", self.number)),
-            None => PathBuf::from(format!(".etl-rejects-{:06}.jsonl.part", self.number)),
+            None => {
+                PathBuf::from(format!(".etl-rejects-{}-{:06}.jsonl.part", std::process::id(), self.number))
+            }
         };
         let part = match &mut self.rejects {
             Some(part) => part,
@@ -218,9 +226,9 @@ impl SplitWriter {
         let name =
             |ending: &str| self.dir.as_ref().map(|dir| dir.join(format!("{:06}.{ending}", self.number)));
         failpoint::hit(Point::FilesNaming);
-        let beside_stdout = || PathBuf::from(format!("etl-rejects-{:06}.jsonl", self.number));
         match (self.rejects, name("rejects.jsonl")) {
-            (Some(rejects), path) => rejects.finish(&path.unwrap_or_else(beside_stdout))?,
+            (Some(rejects), Some(path)) => rejects.finish(&path)?,
+            (Some(rejects), None) => rejects.finish(&beside_stdout()?)?,
             (None, Some(path)) => remove_old(&path)?,
             (None, None) => {}
         }
@@ -233,6 +241,19 @@ impl SplitWriter {
             }
         }
     }
+}
+
+/// A name for rejects of rows on standard output that nobody has in the working directory: taken by an empty file.
+fn beside_stdout() -> Result<PathBuf, Error> {
+    for number in 1..=MOST_BESIDE_STDOUT {
+        let path = PathBuf::from(format!("etl-rejects-{number:06}.jsonl"));
+        match File::create_new(&path) {
+            Ok(_) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::io("creating", &path, error)),
+        }
+    }
+    Err(Error::Refused("the working directory is full of etl-rejects-….jsonl: remove some".into()))
 }
 
 /// Rejects of an attempt that was not finished.

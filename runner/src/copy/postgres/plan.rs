@@ -182,15 +182,41 @@ impl Plan {
         Ok(self.stored(link).await?.map(|(standing, _)| standing))
     }
 
+    /// How many rejects it has, of all its loads.
+    pub async fn rejects(&self, link: Link<'_>) -> Result<u64, Error> {
+        let sql = format!(
+            "SELECT count(*) AS rejects FROM {} WHERE name = $1 AND target = $2",
+            self.tables.reject()
+        );
+        let rows = link.rows("counting the rejects", &sql, &self.params()).await?;
+        rows.first().map_or(Ok(0), |row| count(link, row, "rejects"))
+    }
+
     /// Forgets the run; its rows stay in the target. Refused while another process loads it. Answers with what was
     /// forgotten.
     pub async fn forget(&self, link: Link<'_>, owner: &Owner) -> Result<Option<Standing>, Error> {
+        let tables = [self.tables.run(), self.tables.reject(), self.tables.ledger(), self.tables.source()];
+        self.forget_rows_of(link, owner, &tables).await
+    }
+
+    /// The same, and its rejects stay: of a load of standard input, where the rows that they hold are nowhere else.
+    pub async fn forget_but_rejects(&self, link: Link<'_>, owner: &Owner) -> Result<Option<Standing>, Error> {
+        let tables = [self.tables.run(), self.tables.ledger(), self.tables.source()];
+        self.forget_rows_of(link, owner, &tables).await
+    }
+
+    /// The run's row comes first and by itself: who adds something to it meanwhile is waited for, and is seen behind it.
+    async fn forget_rows_of(
+        &self,
+        link: Link<'_>,
+        owner: &Owner,
+        tables: &[String],
+    ) -> Result<Option<Standing>, Error> {
         self.refuse_live_owner(link, owner).await?;
         let standing = self.of_any_load().standing(link).await?;
-        // The run's row first and by itself: who adds something to it meanwhile is waited for, and is seen behind it.
-        let tables = [self.tables.run(), self.tables.reject(), self.tables.ledger(), self.tables.source()];
         let whose = format!("name = {} AND target = {}", literal(&self.key.name), literal(&self.key.target));
-        let sql = tables.map(|table| format!("DELETE FROM {table} WHERE {whose}")).join("; ");
+        let delete = |table: &String| format!("DELETE FROM {table} WHERE {whose}");
+        let sql = tables.iter().map(delete).collect::<Vec<_>>().join("; ");
         failpoint::hit(Point::Forgetting);
         // Several statements in one message are one transaction.
         link.client.batch_execute(&sql).await.map_err(|error| link.failure("forgetting the run", &error))?;
@@ -234,7 +260,7 @@ impl Plan {
     }
 
     /// Refuses to go on while another process's stream lives.
-    async fn refuse_live_owner(&self, link: Link<'_>, owner: &Owner) -> Result<(), Error> {
+    pub(super) async fn refuse_live_owner(&self, link: Link<'_>, owner: &Owner) -> Result<(), Error> {
         let sql = format!(
             "SELECT l.owner_address FROM {} l WHERE l.name = $1 AND l.target = $2 AND NOT l.done
              AND l.owner <> $3 AND {} LIMIT 1",

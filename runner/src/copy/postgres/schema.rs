@@ -53,6 +53,13 @@ impl Tables {
             .unwrap_or_else(|| Error::Bug("the ledger's tables are not there after they were made".into())))
     }
 
+    /// The tables in `schema`, if they are there; makes nothing.
+    pub async fn find(link: Link<'_>, schema: &str, unlogged: bool) -> Result<Option<Tables>, Error> {
+        let tables = Tables { schema: schema.into(), unlogged };
+        let there = tables.standing(link).await?.complete(schema)?;
+        Ok(there.then_some(tables))
+    }
+
     /// Whether [`Tables::ensure`] could do its work; makes nothing.
     pub async fn check(link: Link<'_>, schema: &str, unlogged: bool) -> Result<(), Error> {
         let standing = Tables { schema: schema.into(), unlogged }.standing(link).await?;

@@ -6,7 +6,7 @@
 use tokio_postgres::types::Type;
 
 use super::backend::Link;
-use super::claim::{bound, position};
+use super::claim::{LIVE_OWNER, Owner, bound, position};
 use super::plan::{Param, Plan, count, counts};
 use crate::copy::error::Error;
 use crate::copy::state::{NewSplit, Source, Split, SplitKey};
@@ -92,6 +92,34 @@ impl Plan {
         let mut params = self.params();
         params.extend([(&source as Param<'_>, Type::TEXT), (&fingerprint, Type::TEXT)]);
         link.rows("renewing a fingerprint", &sql, &params).await.map(|_| ())
+    }
+
+    /// Forgets a source that is one split, of which nothing is committed: false where something is, or while another
+    /// process is at work on the run, which may be about to claim it.
+    pub async fn drop_source(&self, link: Link<'_>, source: &str) -> Result<bool, Error> {
+        match self.refuse_live_owner(link, &Owner::new()).await {
+            Err(Error::Busy(_)) => return Ok(false),
+            result => result?,
+        }
+        // Whoever claims or adds its split meanwhile changes a row, which is then looked at again.
+        let sql = format!(
+            "WITH known AS (
+                 SELECT count(*) AS splits FROM {ledger} WHERE name = $1 AND target = $2 AND source = $3),
+             gone AS (
+                 DELETE FROM {ledger} AS l WHERE l.name = $1 AND l.target = $2 AND l.source = $3 AND {is_this_load}
+                 AND l.chunks = 0 AND NOT l.done AND (l.owner IS NULL OR NOT {live}) RETURNING 1)
+             DELETE FROM {sources} WHERE name = $1 AND target = $2 AND source = $3 AND {is_this_load}
+             AND (SELECT splits FROM known) = (SELECT count(*) FROM gone)
+             AND tiled = ((SELECT splits FROM known) > 0)
+             RETURNING true AS gone",
+            ledger = self.tables.ledger(),
+            sources = self.tables.source(),
+            is_this_load = self.is_this_load(),
+            live = LIVE_OWNER.replace("$server", "$4")
+        );
+        let mut params = self.params();
+        params.extend([(&source as Param<'_>, Type::TEXT), (&link.backend.server, Type::TEXT)]);
+        Ok(!link.rows("forgetting a source", &sql, &params).await?.is_empty())
     }
 
     /// Appends splits that tile a source from `from` to `to`, if it is cut up to `from` still: false if another

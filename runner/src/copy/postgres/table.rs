@@ -91,6 +91,11 @@ impl Table {
         format!("{}.{}", identifier::quoted(&self.schema), identifier::quoted(&self.name))
     }
 
+    /// `schema.name`, as the ledger and its rejects name it.
+    pub fn name_in_ledger(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
+    }
+
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)

@@ -1,0 +1,101 @@
+//! The file that `--report` names: opened before a row moves, because hours later is late to hear that it cannot be
+//! written.
+//!
+//! Must not know: what is in it.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::failure::Failure;
+
+/// The file, open and as it was. One that was not there goes away again unless it is written.
+#[derive(Debug)]
+pub(crate) struct ReportFile {
+    path: PathBuf,
+    file: File,
+    remove: bool,
+}
+
+impl ReportFile {
+    /// Opens the file at `path`, which is none of the files in `used`.
+    pub(crate) fn open<'a>(
+        path: &Path,
+        used: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<ReportFile, Failure> {
+        let shown = path.display();
+        if path == Path::new("-") {
+            let text = "--report names a file; on standard output --json prints the report";
+            return Err(Failure::Usage(text.into()));
+        }
+        let identity = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+        let before = identity(path);
+        if before.is_some() && used.into_iter().any(|used| identity(used) == before) {
+            let text = format!("--report would write over {shown}, which this load reads: name another file");
+            return Err(Failure::Usage(text));
+        }
+        let file = File::options().write(true).create(true).truncate(false).open(path);
+        let file =
+            file.map_err(|error| Failure::Usage(format!("cannot write the report {shown}: {error}")))?;
+        Ok(ReportFile { path: path.into(), file, remove: before.is_none() })
+    }
+
+    /// Writes `text` in place of what is in it.
+    pub(crate) fn write(mut self, text: &str) -> Result<(), Failure> {
+        let written = self.replace(text);
+        self.remove &= written.is_err();
+        written.map_err(|source| Failure::Output { what: self.path.display().to_string(), source })
+    }
+
+    fn replace(&mut self, text: &str) -> io::Result<()> {
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        self.file.write_all(text.as_bytes())?;
+        self.file.flush()
+    }
+}
+
+impl Drop for ReportFile {
+    fn drop(&mut self) {
+        if self.remove {
+            // Nobody misses an empty file.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_there_stays_until_a_report_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old.json"), folder.path().join("new.json"));
+        fs::write(&old, "before, and longer than what comes").unwrap();
+        for path in [&old, &new] {
+            drop(ReportFile::open(path, []).unwrap());
+        }
+        assert_eq!(fs::read_to_string(&old).unwrap(), "before, and longer than what comes");
+        assert!(!new.exists());
+        for path in [&old, &new] {
+            ReportFile::open(path, []).unwrap().write("{}\n").unwrap();
+            assert_eq!(fs::read_to_string(path).unwrap(), "{}\n");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_read_is_not_written_over_by_any_of_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let (recipe, link) = (folder.path().join("recipe.toml"), folder.path().join("report.json"));
+        fs::write(&recipe, "x").unwrap();
+        std::os::unix::fs::symlink(&recipe, &link).unwrap();
+        assert!(ReportFile::open(&link, [recipe.as_path()]).is_err());
+        assert!(ReportFile::open(&folder.path().join("other.json"), [recipe.as_path()]).is_ok());
+        assert!(ReportFile::open(Path::new("-"), []).is_err());
+        assert!(ReportFile::open(folder.path(), []).is_err(), "a folder");
+        assert_eq!(fs::read_to_string(&recipe).unwrap(), "x");
+    }
+}

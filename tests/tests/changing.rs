@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use etl_tests::bed::{Bed, Process, until};
 use etl_tests::random::Random;
@@ -166,7 +166,11 @@ async fn a_signal_is_heeded_while_gzip_is_waited_for_that_has_not_ended() {
     packed.write_all(b"id\n1\n").unwrap();
     packed.flush().unwrap();
     input.write_all(packed.get_ref()).unwrap();
+    let claimed = "SELECT count(*) FROM etl.ledger WHERE owner IS NOT NULL";
     until("the split", async || (bed.progress().await.splits > 0).then_some(())).await;
+    until("its owner", async || (bed.number(claimed).await > 0).then_some(())).await;
+    // Until it waits for bytes: a signal before that is heeded anyhow.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     etl.signal(libc::SIGTERM);
     etl.finish().await.code(130);
     drop(input);

@@ -235,7 +235,10 @@ async fn find_nodes(shared: Arc<Shared>) {
         // What cannot be asked now is asked next time.
         let known = database.nodes();
         let found = timeout(LOOK_FOR_NODES_EVERY, database.control.new_nodes(&known)).await;
-        for node in found.ok().and_then(Result::ok).unwrap_or_default() {
+        let Ok(Ok(found)) = found else { continue };
+        // A server that lists no nodes never will.
+        let Some(found) = found else { return };
+        for node in found {
             tracing::info!(node = node.name(), "a new node");
             shared.live.add_node(node.address());
             database.add_node(node);

@@ -147,7 +147,7 @@ impl Bed {
         claimed: &Claimed,
         mut receiver: mpsc::Receiver<Message>,
     ) -> Result<Loaded, Error> {
-        let write = Write { copy: COPY.into(), through: None };
+        let write = Write { copy: COPY.into(), into: "t".into(), through: None };
         let statements = Statements::prepare(session.link(), &self.plan, self.table, &write).await.unwrap();
         let stream = Stream {
             link: session.link(),

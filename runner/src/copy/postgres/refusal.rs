@@ -3,7 +3,7 @@
 //! Must not know: what is done about it.
 
 use super::chunk::{Place, Refusal, Step};
-use super::failure::ends_unknown;
+use super::failure::{ends_unknown, find_place};
 use super::stream::Stream;
 use crate::copy::error::{Error, RefusedRow, ServerError};
 use crate::copy::message::LineMap;
@@ -28,7 +28,8 @@ impl Stream<'_> {
             };
         }
         let error = link.failure(action, &failed.error);
-        let Error::Server(server) = error else { return error };
+        let Error::Server(mut server) = error else { return error };
+        find_place(&mut server, &failed.error, &self.statements.into);
         let not_as_expected = server.state == "22012";
         match failed.step {
             Step::Check if not_as_expected => Error::Clash { split: place.split.to_string() },

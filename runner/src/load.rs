@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::copy;
 use crate::copy::error::Class;
 use crate::copy::ledger::{Gate, Ledger, Limit, Standing, Started};
-use crate::counters::Live;
+use crate::counters::{Counts, Live};
 use crate::feed::{self, Feeder};
 use crate::feed_adopt::{self, Adopted};
 use crate::job::Job;
@@ -271,14 +271,15 @@ async fn probe_node(shared: Arc<Shared>, node: usize) {
     }
 }
 
-/// Marks finished tables as such, and judges the rejects of the whole run.
+/// Marks finished tables as such, and judges the rejects of the whole load, those of other processes too.
 async fn finish(shared: &Shared, ledgers: &[Arc<Ledger>]) -> Result<Vec<Standing>, Error> {
     let mut standings = Vec::new();
     for ledger in ledgers {
         standings.push(ledger.finish().await?);
     }
     if standings.iter().all(|standing| standing.finished.is_some()) {
-        shared.gate.judge()?;
+        let rows = |count: fn(&Counts) -> u64| standings.iter().map(|standing| count(&standing.counts)).sum();
+        shared.gate.judge(rows(|counts| counts.read), rows(|counts| counts.rejected))?;
     }
     Ok(standings)
 }

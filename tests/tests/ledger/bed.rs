@@ -156,6 +156,7 @@ impl Bed {
             gate: &self.gate,
             live: &etl::counters::Live::new(std::time::Instant::now(), vec!["a:1".into()]),
             pulse: &etl::copy::postgres::pulse::Pulse::default(),
+            unanswered: &etl::copy::postgres::unanswered::Unanswered::default(),
             careful: false,
         };
         let mut chunks = 0;

@@ -39,6 +39,7 @@ pub mod sources;
 pub mod stream;
 pub mod table;
 pub mod tls;
+pub mod unanswered;
 mod url;
 pub mod write;
 pub mod write_check;

@@ -3,6 +3,7 @@
 //! Must not know: what is done about it.
 
 use super::chunk::{Place, Refusal, Step};
+use super::claim::Stands;
 use super::failure::{ends_unknown, find_place};
 use super::stream::Stream;
 use crate::copy::error::{Error, RefusedRow, ServerError};
@@ -58,12 +59,15 @@ impl Stream<'_> {
 
     /// Whether somebody else moved the ledger row from where this worker left it.
     async fn moved(&self, place: &Place) -> Result<bool, Error> {
+        let as_it_was = |stands: Stands| {
+            !stands.done && stands.epoch == place.epoch && stands.position == place.from.stored()
+        };
         let mut patience = Patience::default();
         loop {
             let held = self.control.current();
             let ask = self.statements.plan.standing_of(held.link(), &place.split);
             match self.control.once(&held, ask).await {
-                Ok(standing) => return Ok(standing != Some((place.from.stored(), place.epoch, false))),
+                Ok(standing) => return Ok(!standing.is_some_and(as_it_was)),
                 Err(error) => self.control.get_ready(&held, error, &mut patience).await?,
             }
         }

@@ -24,6 +24,7 @@ pub mod identifier;
 pub mod ledger;
 pub mod nodes;
 pub mod options;
+mod partitions;
 mod passfile;
 pub mod placement;
 pub mod plan;

@@ -26,6 +26,7 @@ pub mod nodes;
 pub mod options;
 mod partitions;
 mod passfile;
+mod pinned;
 pub mod placement;
 pub mod plan;
 pub mod pulse;

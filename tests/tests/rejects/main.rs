@@ -5,4 +5,5 @@
 mod again;
 mod bed;
 mod keep;
+mod latin1;
 mod look;

@@ -11,6 +11,7 @@ use super::claim::{LIVE_OWNER, Owner};
 use super::empty::with_its_file;
 use super::identifier::literal;
 use super::partitions;
+use super::rejects::ascii_json;
 use super::schema::Tables;
 use crate::copy::drift::{Part, differing, hash, no_differences};
 use crate::copy::error::Error;
@@ -146,6 +147,7 @@ impl Plan {
         table: TableId,
     ) -> Result<Option<Started>, Error> {
         let settings = serde_json::to_string(parts).map_err(|error| Error::Bug(error.to_string()))?;
+        let settings = if link.backend.every_character { settings } else { ascii_json(&settings) };
         let (hash, oid, file) = (hash(parts), i64::from(table.oid), i64::from(table.relfilenode));
         let sql = format!(
             "INSERT INTO {} AS r (name, target, settings, settings_hash, target_oid, target_relfilenode, target_partitions)

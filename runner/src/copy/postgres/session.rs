@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::time::timeout;
 use tokio_postgres::{Client, SimpleQueryMessage, Socket};
 
-use super::backend::{Backend, utc};
+use super::backend::{Backend, holds_every_character, utc};
 use super::failure::failure;
 use super::identifier::literal;
 use super::options::{Endpoint, Options};
@@ -28,7 +28,7 @@ const MIN_VERSION: u32 = 110_000;
 const BREAK_TRANSACTIONS: [&str; 2] = ["yb_disable_transactional_writes", "yb_enable_upsert_mode"];
 
 /// Columns of the second statement of [`statements`].
-const FACTS: usize = 10;
+const FACTS: usize = 11;
 
 /// A connection to one node.
 #[derive(Debug)]
@@ -61,6 +61,8 @@ pub struct Server {
     /// When our backend started, as text in UTC: with the pid it names the backend for ever. None where the
     /// server (or a pooler) hides it.
     pub backend_started: Option<String>,
+    /// Whether the database can hold every character.
+    pub every_character: bool,
     /// Names of settings that make exactly once impossible, and what is wrong with them.
     pub breaks_exactly_once: Vec<String>,
 }
@@ -122,9 +124,9 @@ impl Connection {
         };
         let (server, pid) = (self.server.started.clone(), self.server.backend_pid);
         let yugabyte = self.server.yugabyte;
-        let version = self.server.version;
+        let (version, every_character) = (self.server.version, self.server.every_character);
         let address = self.address.clone();
-        Ok(Backend { address, server, pid, backend_start, yugabyte, version })
+        Ok(Backend { address, server, pid, backend_start, yugabyte, version, every_character })
     }
 
     /// Refuses a server on which rows and ledger would not be committed together.
@@ -244,7 +246,8 @@ fn statements(options: &Options) -> String {
          {started}, host(inet_server_addr()), pg_backend_pid(), \
          (SELECT {backend_started} FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()), \
          current_setting('{COPY_IN_ONE_PIECE}', true), \
-         current_setting('{writes}', true), current_setting('{upsert}', true)",
+         current_setting('{writes}', true), current_setting('{upsert}', true), \
+         current_setting('server_encoding')",
         pinned::settings(options)
     )
 }
@@ -261,7 +264,19 @@ fn facts(answer: &[SimpleQueryMessage]) -> [Option<&str>; FACTS] {
 
 /// Reads the facts, in the order of [`statements`].
 fn server(facts: &[Option<&str>; FACTS]) -> Result<Server, String> {
-    let [version, release, writable, started, address, pid, backend_started, pieces, writes, upsert] = *facts;
+    let [
+        version,
+        release,
+        writable,
+        started,
+        address,
+        pid,
+        backend_started,
+        pieces,
+        writes,
+        upsert,
+        encoding,
+    ] = *facts;
     let odd = || "the server's answer to our first question makes no sense".to_string();
     let version: u32 = version.and_then(|text| text.parse().ok()).ok_or_else(odd)?;
     if version < MIN_VERSION {
@@ -291,6 +306,7 @@ fn server(facts: &[Option<&str>; FACTS]) -> Result<Server, String> {
         address: address.map(String::from),
         backend_pid: pid.and_then(|text| text.parse().ok()).ok_or_else(odd)?,
         backend_started: backend_started.map(String::from),
+        every_character: holds_every_character(encoding.ok_or_else(odd)?),
         breaks_exactly_once,
     })
 }
@@ -313,6 +329,7 @@ mod tests {
             pieces,
             Some(writes),
             Some("off"),
+            Some("UTF8"),
         ]
     }
 

@@ -22,7 +22,7 @@ use crate::reject::Reject;
 pub struct ChunkLimits {
     /// Rows of the source.
     pub rows: u64,
-    /// Encoded bytes.
+    /// Encoded bytes, with what is held of each row until they are committed.
     pub bytes: u64,
     /// Time since its first row.
     pub time: Duration,
@@ -95,9 +95,11 @@ impl<'a> Chunk<'a> {
 
     /// Whether one of the limits is reached.
     pub(crate) fn is_full(&self) -> bool {
+        // Rows that a module made of one may be short, and many: where each came from takes more than they do.
+        let held_bytes = self.buffer.len() + self.place_bytes + self.pending.lines.held_bytes();
         self.pending.counts.read >= self.limits.rows
             || self.rows >= self.pace.rows()
-            || self.sent_bytes + (self.buffer.len() + self.place_bytes) as u64 >= self.limits.bytes
+            || self.sent_bytes + held_bytes as u64 >= self.limits.bytes
             || self.reject_bytes >= MAX_REJECT_BYTES
             || self.started.is_some_and(|started| started.elapsed() >= self.limits.time)
     }
@@ -254,6 +256,31 @@ mod tests {
         assert!(!chunk.is_full());
         chunk.account(rows(476, 20));
         assert!(chunk.is_full());
+    }
+
+    #[test]
+    fn a_chunk_of_many_short_rows_ends_by_what_is_held_of_where_each_came_from() {
+        let (sender, mut receiver) = mpsc::channel(1024);
+        let limit = 16 << 20;
+        let mut chunk = Chunk::new(START, limits(u64::MAX, limit), Pace::new(u64::MAX), &sender);
+        let mut starts = RowStarts::in_file(0, 1);
+        assert!(starts.push_start(0, 1));
+        let starts = Arc::new(starts);
+        let mut made = 0_u64;
+        while !chunk.is_full() {
+            for _ in 0..1024 {
+                chunk.row(&starts, 0, |buffer, _| {
+                    buffer.extend_from_slice(b"123456789\n");
+                    1
+                });
+            }
+            made += 1024;
+            assert!(chunk.flush());
+            assert!(matches!(receiver.try_recv(), Ok(Message::Rows(..))));
+        }
+        // A number for each row three times over.
+        assert!(made * (10 + 12) <= limit + 1024 * 22, "{made} rows");
+        assert!(chunk.end(false) && !chunk.is_full(), "the next one begins with nothing");
     }
 
     #[test]

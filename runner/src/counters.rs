@@ -36,6 +36,20 @@ impl Counts {
     }
 }
 
+impl Counts {
+    /// What was counted since `before`; `None` where that is not a part of it.
+    pub fn since(&self, before: &Counts) -> Option<Counts> {
+        Some(Counts {
+            read: self.read.checked_sub(before.read)?,
+            loaded: self.loaded.checked_sub(before.loaded)?,
+            filtered: self.filtered.checked_sub(before.filtered)?,
+            rejected: self.rejected.checked_sub(before.rejected)?,
+            skipped: self.skipped.checked_sub(before.skipped)?,
+            written: self.written.checked_sub(before.written)?,
+        })
+    }
+}
+
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Counts) {
         self.read += other.read;

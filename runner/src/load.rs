@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::copy;
 use crate::copy::error::Class;
 use crate::copy::ledger::{Gate, Ledger, Limit, Standing, Started};
-use crate::counters::Live;
+use crate::counters::{Counts, Live};
 use crate::feed::{self, Feeder};
 use crate::feed_adopt::{self, Adopted, Adopting};
 use crate::job::Job;
@@ -245,7 +245,10 @@ async fn find_nodes(shared: Arc<Shared>) {
         // What cannot be asked now is asked next time.
         let known = database.nodes();
         let found = timeout(LOOK_FOR_NODES_EVERY, database.control.new_nodes(&known)).await;
-        for node in found.ok().and_then(Result::ok).unwrap_or_default() {
+        let Ok(Ok(found)) = found else { continue };
+        // A server that lists no nodes never will.
+        let Some(found) = found else { return };
+        for node in found {
             tracing::info!(node = node.name(), "a new node");
             shared.live.add_node(node.address());
             database.add_node(node);
@@ -278,14 +281,15 @@ async fn probe_node(shared: Arc<Shared>, node: usize) {
     }
 }
 
-/// Marks finished tables as such, and judges the rejects of the whole run.
+/// Marks finished tables as such, and judges the rejects of the whole load, those of other processes too.
 async fn finish(shared: &Shared, ledgers: &[Arc<Ledger>]) -> Result<Vec<Standing>, Error> {
     let mut standings = Vec::new();
     for ledger in ledgers {
         standings.push(ledger.finish().await?);
     }
     if standings.iter().all(|standing| standing.finished.is_some()) {
-        shared.gate.judge()?;
+        let rows = |count: fn(&Counts) -> u64| standings.iter().map(|standing| count(&standing.counts)).sum();
+        shared.gate.judge(rows(|counts| counts.read), rows(|counts| counts.rejected))?;
     }
     Ok(standings)
 }

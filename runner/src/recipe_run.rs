@@ -26,7 +26,8 @@ pub struct RunSettings {
     #[schemars(range(min = 1, max = 10_000_000))]
     pub chunk_rows: u64,
 
-    /// Bytes sent in one transaction, 64 KiB to 1 GiB: a chunk ends with the batch that reaches it.
+    /// Bytes in one transaction, 64 KiB to 1 GiB: those that are sent, and about 12 for each row to tell where it came
+    /// from. A chunk ends with the batch that reaches it.
     pub chunk_bytes: ByteSize,
 
     /// Time in one transaction, 100 ms to 1 h: a chunk ends with the batch that reaches it. Long transactions

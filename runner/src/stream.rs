@@ -17,6 +17,7 @@ use crate::copy::files::Destination;
 use crate::copy::ledger::{Committed, Gate, Loaded, SplitKey};
 use crate::copy::message::Message;
 use crate::copy::postgres::backend::Backend;
+use crate::copy::postgres::unanswered::{InDoubt, Unanswered};
 use crate::counters::{self, Live};
 use crate::failpoint::{self, Point};
 use crate::pace::Pace;
@@ -55,6 +56,8 @@ pub(crate) struct Task {
     pub(crate) ours: bool,
     /// The connection that it was lost with.
     pub(crate) lost: Option<Backend>,
+    /// The chunk that may have been committed by it.
+    pub(crate) in_doubt: Option<InDoubt>,
     /// Attempts since it moved last.
     pub(crate) patience: Patience,
 }
@@ -62,8 +65,8 @@ pub(crate) struct Task {
 impl Task {
     /// A split that was not tried yet.
     pub(crate) fn new(table: usize, unit: &Unit, key: SplitKey, end: Option<Position>, epoch: i64) -> Task {
-        let unit = unit.clone();
-        Task { table, unit, key, end, epoch, ours: false, lost: None, patience: Patience::default() }
+        let (unit, patience) = (unit.clone(), Patience::default());
+        Task { table, unit, key, end, epoch, ours: false, lost: None, in_doubt: None, patience }
     }
 }
 
@@ -336,8 +339,10 @@ async fn copy(
     };
     let (messages, mut receiver) = mpsc::channel(1);
     let answer = order(shared, worker, task.table, piece, messages);
-    let loaded = session.load(&claimed, careful, &mut receiver, &mut on_commit).await;
+    let unanswered = Unanswered::default();
+    let loaded = session.load(&claimed, careful, &unanswered, &mut receiver, &mut on_commit).await;
     drop(receiver);
+    task.in_doubt = unanswered.take();
     let (loaded, usable) = match loaded {
         Ok(loaded) => (Ok(loaded), false),
         Err(failed) => (Err(failed.error), failed.usable),
@@ -381,7 +386,8 @@ async fn fate(
     }
 }
 
-fn count(live: &Live, node: usize, chunk: &Committed) {
+/// Adds a committed chunk to what the run did.
+pub(crate) fn count(live: &Live, node: usize, chunk: &Committed) {
     let counted = counters::Committed {
         counts: chunk.counts,
         source_bytes: chunk.source_bytes,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::copy::error::{Class, Error};
-use crate::copy::ledger::{Claimed, Loaded, OnCommit};
+use crate::copy::ledger::{Claimed, Committed, Loaded, OnCommit};
 use crate::copy::message::Message;
 use crate::copy::postgres::backend::{Backend, Link};
 use crate::copy::postgres::claim::Claim;
@@ -19,8 +19,9 @@ use crate::copy::postgres::placement::Fault;
 use crate::copy::postgres::pulse::Pulse;
 use crate::copy::postgres::session::{Connection, stream_name};
 use crate::copy::postgres::stream::{Failed, Stream as Sender};
+use crate::copy::postgres::unanswered::Unanswered;
 use crate::patience::Patience;
-use crate::stream::{Shared, Task};
+use crate::stream::{self, Shared, Task};
 use crate::target::{Database, Target};
 
 /// What became of a claim.
@@ -140,21 +141,39 @@ impl Session {
         let claim = plan.claim(self.link(), &database.owner, &task.key, task.epoch);
         match self.watched("claim", claim).await? {
             Claim::Claimed(claimed) => {
+                // Nobody claimed it in between: if it stands behind what was in doubt, that was committed.
+                let chunk = task.in_doubt.take().filter(|chunk| chunk.chunk.position == claimed.position);
+                self.was_committed(task, chunk.and_then(|chunk| chunk.committed(&claimed.counts)));
                 task.epoch = claimed.epoch;
                 task.ours = true;
                 Ok(Claiming::Ours(claimed))
             }
-            Claim::Done => Ok(Claiming::Done),
+            Claim::Done(stands) => {
+                self.shared.gate.holds(&plan.key.target, &task.key, &stands.counts);
+                // Nobody claimed it behind us: what was in doubt is its last chunk.
+                let chunk = task.in_doubt.take().filter(|_| stands.epoch == task.epoch);
+                self.was_committed(task, chunk.and_then(|chunk| chunk.committed(&stands.counts)));
+                Ok(Claiming::Done)
+            }
             Claim::Busy => Ok(Claiming::Taken),
             Claim::Moved => {
-                // Nobody else of this process has it.
-                task.ours = false;
+                // Nobody else of this process has it. Whose chunk was committed cannot be told any more.
+                (task.ours, task.in_doubt) = (false, None);
                 let splits = self.watched("reading the ledger", plan.splits(self.link())).await?;
                 if let Some(split) = splits.into_iter().find(|split| split.key == task.key) {
                     task.epoch = split.epoch;
                 }
                 Ok(Claiming::Taken)
             }
+        }
+    }
+
+    /// A chunk in doubt is in the target after all.
+    fn was_committed(&self, task: &mut Task, chunk: Option<Committed>) {
+        if let Some(chunk) = chunk {
+            task.patience.reset();
+            task.unit.committed(&chunk.position);
+            stream::count(&self.shared.live, self.node, &chunk);
         }
     }
 
@@ -171,12 +190,14 @@ impl Session {
         self.watched("ending a lost connection", self.link().terminate_own(lost)).await
     }
 
-    /// Commits what the worker hands over; `careful` where refusals are to be expected. Gives up when the node shows no
+    /// Commits what the worker hands over; `careful` where refusals are to be expected. Behind an error `unanswered` holds
+    /// the chunk that is in doubt. Gives up when the node shows no
     /// sign of life while it is waited for.
     pub(crate) async fn load(
         &self,
         claimed: &Claimed,
         careful: bool,
+        unanswered: &Unanswered,
         receiver: &mut mpsc::Receiver<Message>,
         on_commit: OnCommit<'_>,
     ) -> Result<Loaded, Failed> {
@@ -188,6 +209,7 @@ impl Session {
             gate: &self.shared.gate,
             live: &self.shared.live,
             pulse: &pulse,
+            unanswered,
             careful,
         };
         tokio::select! {

@@ -128,6 +128,19 @@ async fn one_refused_row_in_a_chunk_costs_three_more_copies_and_no_connection() 
 }
 
 #[tokio::test]
+async fn the_row_is_found_at_once_in_a_table_with_a_name_like_a_line_of_its_own() {
+    let bed = Bed::new("careful_named").await;
+    bed.sql("CREATE TABLE public.\"a, 7\" (id int CHECK (id <> 60))").await;
+    bed.sql(&COUNT_COPIES.replace("public.t ", "public.\"a, 7\" ")).await;
+    bed.folder.write("data.csv", (0..100).fold("id\n".to_string(), |text, id| text + &format!("{id}\n")));
+    bed.recipe(
+        "[run]\nstreams = 1\nmax_rejects = 1\n[[tables]]\nfrom = \"data.csv\"\ninto = 'public.\"a, 7\"'\n",
+    );
+    bed.run().code(8);
+    assert_eq!(bed.number("SELECT last_value FROM copies").await, 4);
+}
+
+#[tokio::test]
 async fn a_file_of_nothing_but_refused_rows_stops_early() {
     let bed = Bed::new("careful_all").await;
     bed.sql("CREATE TABLE public.t (id int CHECK (id < 0))").await;

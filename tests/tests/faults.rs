@@ -98,6 +98,47 @@ async fn hundreds_of_commits_whose_answer_is_lost_are_neither_repeated_nor_skipp
     assert_eq!(broken.bed.progress().await.chunks, seen.commits as i64, "{seen:?}");
 }
 
+/// Two files of one chunk each, of which no `COMMIT` is answered.
+async fn all_in_doubt(database: &str, max_rejects: u32) -> (Bed, FaultProxy, Ran) {
+    let bed = Bed::new(database).await;
+    bed.sql("CREATE TABLE t (id int)").await;
+    bed.folder.write("a.csv", "id\n1\nx\nx\n2\nx\nx\n");
+    bed.folder.write("b.csv", "id\n3\nx\nx\n4\nx\nx\nx\n5\n");
+    let proxy = proxy(&bed).await;
+    proxy.break_commits(Breaks::Every(1, Fate::AnswerLost));
+    let url = format!("postgres://{}@{}/{database}", bed.server.user, proxy.address);
+    bed.recipe_to(
+        &url,
+        &format!(
+            "[run]\nstreams = 1\nmax_rejects = {max_rejects}\n[[tables]]\nfrom = \"*.csv\"\n\
+             into = \"public.t\"\ntypes = {{ id = \"int32\" }}\n"
+        ),
+    );
+    let ran = bed.start().finish().await;
+    (bed, proxy, ran)
+}
+
+#[tokio::test]
+async fn rejects_of_a_chunk_in_doubt_count_for_the_limit_of_the_whole_load() {
+    let (bed, proxy, ran) = all_in_doubt("faults_limit", 5).await;
+    ran.code(7).says(&["rows rejected, more than max_rejects = 5 allows"]);
+    assert!(proxy.seen().broken > 0);
+    // Also for whoever comes later: what the ledger holds is judged.
+    proxy.break_commits(Breaks::Never);
+    bed.start().finish().await.code(7);
+}
+
+#[tokio::test]
+async fn the_report_counts_chunks_in_doubt_that_turn_out_to_be_committed() {
+    let (bed, proxy, ran) = all_in_doubt("faults_report", 9).await;
+    ran.code(8).says(&[
+        "this run  14 rows read: 5 loaded, 9 rejected",
+        "rejects   9 read/bad_cell",
+        "in 2 chunks",
+    ]);
+    assert_eq!((bed.progress().await.chunks, proxy.seen().broken), (2, 2));
+}
+
 #[tokio::test]
 async fn commits_that_are_lost_overtaken_or_unanswered_at_random_leave_exactly_the_rows_of_the_file() {
     let run = "streams = 3\nsplit_bytes = \"200 KiB\"\nchunk_rows = 25";

@@ -1,5 +1,6 @@
 //! How many rows may be rejected before the run stops: judged before a chunk is committed, over what the ledger
-//! holds, what this process committed and what its other streams are committing. Must not know the server.
+//! held when it was last asked, what this process committed and what its other streams are committing; and at the end, over
+//! what the ledger holds. Must not know the server.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -64,11 +65,12 @@ impl Gate {
         tally.committed.rejected = tally.committed.rejected - before.rejected + now.rejected;
     }
 
-    /// Judges the whole run, however few rows it has: once nothing is left to load.
-    pub fn judge(&self) -> Result<(), Error> {
-        let tally = self.tally();
-        if self.exceeded_by(tally.committed) {
-            return Err(self.too_many(tally.committed, tally.last.iter().cloned().collect()));
+    /// Judges a whole load, however few rows it has, once nothing is left of it: `read` rows were, of which `rejected`
+    /// are in its ledgers, whichever processes put them there.
+    pub fn judge(&self, read: u64, rejected: u64) -> Result<(), Error> {
+        let all = Sum { read, rejected };
+        if self.exceeded_by(all) {
+            return Err(self.too_many(all, self.tally().last.iter().cloned().collect()));
         }
         Ok(())
     }
@@ -206,11 +208,11 @@ mod tests {
     fn a_percentage_is_judged_from_a_thousand_rows_on_and_at_the_end() {
         let gate = Gate::new(Limit::Percent(5.0));
         admit(&gate, 900, 90).unwrap().committed("t", &split());
-        assert!(gate.judge().is_err());
+        assert!(gate.judge(900, 90).is_err());
         assert!(admit(&gate, 100, 0).is_ok());
         assert!(admit(&gate, 100, 1).is_err());
         admit(&gate, 1000, 0).unwrap().committed("t", &split());
-        assert!(gate.judge().is_ok());
+        assert!(gate.judge(2000, 90).is_ok());
         assert!(admit(&gate, 100, 10).is_ok());
         assert!(admit(&gate, 100, 11).is_err());
     }
@@ -231,7 +233,7 @@ mod tests {
         for _ in 0..3 {
             admit(&gate, 10, 2).unwrap().committed("t", &split());
         }
-        let text = gate.judge().unwrap_err().to_string();
+        let text = gate.judge(30, 6).unwrap_err().to_string();
         assert!(
             text.starts_with("6 of 30 rows rejected, more than max_rejects_percent = 5 allows\n"),
             "{text}"

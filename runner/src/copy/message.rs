@@ -85,6 +85,12 @@ impl LineMap {
         self.rows.is_empty()
     }
 
+    /// Bytes of memory that it holds, besides the places of rows in their batches.
+    pub fn held_bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<(u32, u32, u32)>()
+            + self.batches.capacity() * size_of::<(Arc<RowStarts>, u64)>()
+    }
+
     /// The source position of the row that holds physical line `line`.
     pub fn position(&self, line: u64) -> Option<Position> {
         self.row(line).map(|row| self.at(row))

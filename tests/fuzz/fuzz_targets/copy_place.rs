@@ -17,7 +17,7 @@ struct Refused<'a> {
 
 fuzz_target!(|data: &[u8]| {
     let whole = String::from_utf8_lossy(data);
-    let (_, column) = place_of_copy(&whole);
+    let (_, column) = place_of_copy(&whole, None);
     assert!(column.is_none_or(|column| whole.contains(&column)));
     if let Ok(refused) = refused(&mut Unstructured::new(data)) {
         is_found(&refused);
@@ -34,14 +34,12 @@ fn refused<'a>(bytes: &mut Unstructured<'a>) -> Result<Refused<'a>> {
     })
 }
 
-/// As PostgreSQL's `CopyFromErrorCallback` writes it. Names with a comma, a colon or a line end are not looked for.
+/// As PostgreSQL's `CopyFromErrorCallback` writes it. Of columns names with a comma, a colon or a line end are not
+/// looked for; of tables only where it is not known which one it is.
 fn is_found(refused: &Refused<'_>) {
     let Refused { table, line, column, value, inside_a_trigger } = refused;
-    if [Some(table), column.as_ref()]
-        .into_iter()
-        .flatten()
-        .any(|name| name.contains([',', '、', ':', '\n', '\r']))
-    {
+    let odd = |name: &str| name.contains([',', '、', ':', '\n', '\r']);
+    if column.is_some_and(odd) {
         return;
     }
     let value = &value[..value.floor_char_boundary(100)];
@@ -50,9 +48,14 @@ fn is_found(refused: &Refused<'_>) {
         None => format!("COPY {table}, line {line}: \"{value}\""),
     };
     let frame = if *inside_a_trigger { "PL/pgSQL function f() line 3 at RAISE\n" } else { "" };
-    let (found_line, found_column) = place_of_copy(&format!("{frame}{copy}"));
-    assert_eq!(found_line, Some(*line));
-    if frame.is_empty() {
-        assert_eq!(found_column.as_deref(), *column);
+    for into in [Some(*table), None] {
+        if into.is_none() && odd(table) {
+            return;
+        }
+        let (found_line, found_column) = place_of_copy(&format!("{frame}{copy}"), into);
+        assert_eq!(found_line, Some(*line));
+        if frame.is_empty() {
+            assert_eq!(found_column.as_deref(), *column);
+        }
     }
 }

@@ -147,7 +147,7 @@ impl Bed {
         claimed: &Claimed,
         mut receiver: mpsc::Receiver<Message>,
     ) -> Result<Loaded, Error> {
-        let write = Write { copy: COPY.into(), through: None };
+        let write = Write { copy: COPY.into(), into: "t".into(), through: None };
         let statements = Statements::prepare(session.link(), &self.plan, self.table, &write).await.unwrap();
         let stream = Stream {
             link: session.link(),
@@ -156,6 +156,7 @@ impl Bed {
             gate: &self.gate,
             live: &etl::counters::Live::new(std::time::Instant::now(), vec!["a:1".into()]),
             pulse: &etl::copy::postgres::pulse::Pulse::default(),
+            unanswered: &etl::copy::postgres::unanswered::Unanswered::default(),
             careful: false,
         };
         let mut chunks = 0;

@@ -174,7 +174,8 @@ async fn a_claim_says_why_it_failed() {
     let claim = |epoch| bed.plan.claim(session.link(), &bed.owner, &claimed.key, epoch);
     assert_eq!(claim(claimed.epoch - 1).await.unwrap(), Claim::Moved);
     bed.load(&session, &claimed, chunk(0, 1, true)).await.unwrap();
-    assert_eq!(claim(claimed.epoch).await.unwrap(), Claim::Done);
+    let Claim::Done(stands) = claim(claimed.epoch).await.unwrap() else { panic!("it is done") };
+    assert_eq!((stands.epoch, stands.counts.read), (claimed.epoch, 1));
     bed.control.client.batch_execute("DELETE FROM etl.ledger").await.unwrap();
     assert_eq!(claim(claimed.epoch).await.unwrap_err().class(), Class::Busy);
 }

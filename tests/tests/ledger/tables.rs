@@ -52,6 +52,20 @@ async fn a_ledger_of_another_format_is_refused() {
 }
 
 #[tokio::test]
+async fn a_ledger_of_the_format_before_is_brought_along_and_its_run_goes_on() {
+    let bed = Bed::new("tables_older").await;
+    let older = "ALTER TABLE etl.run DROP COLUMN target_partitions;
+        COMMENT ON TABLE etl.ledger IS 'etl ledger, format 1'";
+    bed.control.client.batch_execute(older).await.unwrap();
+    Tables::check(bed.control.link(), "etl", false).await.unwrap();
+    Tables::ensure(bed.control.link(), "etl", false).await.unwrap();
+    let parts = parts();
+    let open = bed.plan.open(bed.control.link(), &bed.owner, &parts, bed.table, false);
+    assert!(matches!(open.await.unwrap(), Started::Continued(_)));
+    assert_eq!(bed.number("SELECT count(*) FROM etl.run WHERE target_partitions IS NULL").await, 1);
+}
+
+#[tokio::test]
 async fn missing_privileges_are_named() {
     let admin = session(
         "tables_privileges",

@@ -5,6 +5,7 @@
 mod again;
 mod bed;
 mod keep;
+mod latin1;
 mod look;
 mod mended;
 mod named;

@@ -29,6 +29,8 @@ pub struct Backend {
     pub yugabyte: bool,
     /// `server_version_num`, e.g. 150018.
     pub version: u32,
+    /// Whether the database can hold every character.
+    pub every_character: bool,
 }
 
 impl Backend {
@@ -39,7 +41,7 @@ impl Backend {
             utc!("pg_postmaster_start_time()"),
             ", pg_backend_pid(), ",
             utc!("a.backend_start"),
-            ", version() LIKE '%-YB-%', current_setting('server_version_num')::int FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()"
+            ", version() LIKE '%-YB-%', current_setting('server_version_num')::int, current_setting('server_encoding') FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()"
         );
         let failed = |error: &tokio_postgres::Error| failure("asking for the backend", address, error);
         let rows = client.query_typed(SQL, &[]).await.map_err(|error| failed(&error))?;
@@ -47,11 +49,12 @@ impl Backend {
             let hidden = "does not list our own session in pg_stat_activity (a connection pooler?)";
             Error::Refused(format!("{address} {hidden}: connect to the server directly"))
         })?;
-        let get = |column| row.try_get(column).map_err(|error| failed(&error));
+        let get = |column| row.try_get::<_, String>(column).map_err(|error| failed(&error));
         let pid = row.try_get(1).map_err(|error| failed(&error))?;
         let yugabyte = row.try_get(3).map_err(|error| failed(&error))?;
         let version: i32 = row.try_get(4).map_err(|error| failed(&error))?;
         let version = version.unsigned_abs();
+        let every_character = holds_every_character(&get(5)?);
         Ok(Backend {
             address: address.into(),
             server: get(0)?,
@@ -59,8 +62,14 @@ impl Backend {
             backend_start: get(2)?,
             yugabyte,
             version,
+            every_character,
         })
     }
+}
+
+/// Whether a database of this encoding can hold every character. One of `SQL_ASCII` looks at none.
+pub(super) fn holds_every_character(server_encoding: &str) -> bool {
+    matches!(server_encoding, "UTF8" | "SQL_ASCII")
 }
 
 /// A connection in use: the client, and who it is at the server.

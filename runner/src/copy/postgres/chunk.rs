@@ -162,7 +162,7 @@ pub(super) async fn close(
     let (begun, copied, inserted, constraints, moved, committed) = join!(
         begun,
         finished,
-        insert(link, statements, &place.split, groups(end.rejects)),
+        insert(link, statements, &place.split, groups(end.rejects, link.backend.every_character)),
         link.client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE"),
         advance(link, statements, &place, &to, &counts, end.done),
         commit(link),

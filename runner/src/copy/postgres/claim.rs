@@ -11,6 +11,7 @@ use super::backend::{Link, utc};
 use super::plan::{Param, Plan, count, counts};
 use crate::copy::error::Error;
 use crate::copy::state::{Claimed, SplitKey};
+use crate::counters::Counts;
 use crate::failpoint::{self, Point};
 use crate::position::Position;
 
@@ -48,6 +49,19 @@ impl Default for Owner {
     }
 }
 
+/// How a split stands, whoever has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stands {
+    /// Up to where it is done, as it is stored.
+    pub position: String,
+    /// That of its last claim.
+    pub epoch: i64,
+    /// Whether nothing is left to do in it.
+    pub done: bool,
+    /// What was committed of it.
+    pub counts: Counts,
+}
+
 /// What became of an attempt to claim a split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
@@ -56,7 +70,7 @@ pub enum Claim {
     /// Its owner is alive, or a connection that is dying holds it: take another one and come back.
     Busy,
     /// Nothing is left to do in it.
-    Done,
+    Done(Stands),
     /// Somebody claimed it since its epoch was read: read it again.
     Moved,
 }
@@ -149,22 +163,24 @@ impl Plan {
         link.rows("touching the ledger", &sql, &params).await.map(|_| ())
     }
 
-    /// Where the split stands now: position and epoch. None if the ledger has forgotten it, or holds another load.
+    /// How the split stands now. None if the ledger has forgotten it, or holds another load.
     pub(super) async fn standing_of(
         &self,
         link: Link<'_>,
         split: &SplitKey,
-    ) -> Result<Option<(String, i64, bool)>, Error> {
+    ) -> Result<Option<Stands>, Error> {
         let start = split.start.stored();
         let sql = format!(
-            "SELECT position, epoch, done FROM {} WHERE name = $1 AND target = $2 AND source = $3 AND start = $4
-             AND {}",
+            "SELECT position, epoch, done, read, loaded, filtered, rejected, skipped, written
+             FROM {} WHERE name = $1 AND target = $2 AND source = $3 AND start = $4 AND {}",
             self.tables.ledger(),
             self.is_this_load()
         );
         let rows = link.rows("reading the ledger again", &sql, &self.split_params(split, &start)).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some((link.get(row, "position")?, link.get(row, "epoch")?, link.get(row, "done")?)))
+        let (position, epoch, done) =
+            (link.get(row, "position")?, link.get(row, "epoch")?, link.get(row, "done")?);
+        Ok(Some(Stands { position, epoch, done, counts: counts(link, row)? }))
     }
 
     /// `$1` to `$4`.
@@ -176,8 +192,8 @@ impl Plan {
 
     async fn why_not(&self, link: Link<'_>, split: &SplitKey, seen: i64) -> Result<Claim, Error> {
         match self.standing_of(link, split).await? {
-            Some((_, _, true)) => Ok(Claim::Done),
-            Some((_, epoch, false)) if epoch == seen => Ok(Claim::Busy),
+            Some(stands) if stands.done => Ok(Claim::Done(stands)),
+            Some(stands) if stands.epoch == seen => Ok(Claim::Busy),
             Some(_) => Ok(Claim::Moved),
             None => Err(self.forgotten()),
         }

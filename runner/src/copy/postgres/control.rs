@@ -58,8 +58,8 @@ impl Control {
         Ok(Control { cluster: Arc::clone(cluster), nodes, current, stop })
     }
 
-    /// Nodes that the cluster has by now besides those that are `known`.
-    pub async fn new_nodes(&self, known: &[Node]) -> Result<Vec<Node>, Error> {
+    /// Nodes that the cluster has by now besides those that are `known`; `None` where it lists none, now and later.
+    pub async fn new_nodes(&self, known: &[Node]) -> Result<Option<Vec<Node>>, Error> {
         let held = self.current();
         self.cluster.new_nodes(&held.connection, known).await
     }

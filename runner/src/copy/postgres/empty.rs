@@ -1,8 +1,8 @@
 //! Empties the target of a run in the transaction that begins its ledger.
 //!
 //! `TRUNCATE`, not `DELETE`: it is as fast for a billion rows as for one, and leaves nothing behind for vacuum. It gives
-//! the table another file, by which a ledger knows a table that was emptied behind its back; so the ledger's row takes
-//! note of the file as it is *behind* the TRUNCATE, in the same transaction. The row comes first: only one process can
+//! the table (and each partition) another file, by which a ledger knows a table that was emptied behind its back; so the
+//! ledger's row takes note of the files as they are *behind* the TRUNCATE, in the same transaction. The row comes first: only one process can
 //! win it, and who does not win empties nothing.
 //!
 //! Must not know: who was asked, and how.
@@ -11,7 +11,8 @@ use tokio_postgres::types::Type;
 
 use super::backend::Link;
 use super::claim::Owner;
-use super::plan::{Plan, TableId};
+use super::partitions;
+use super::plan::{Param, Plan, TableId};
 use super::table::{Kind, Table};
 use crate::copy::drift::Part;
 use crate::copy::error::Error;
@@ -114,11 +115,12 @@ impl Plan {
         let table = with_its_file(link, table).await?;
         let file = i64::from(table.relfilenode);
         let sql = format!(
-            "UPDATE {} SET target_relfilenode = $3 WHERE name = $1 AND target = $2",
-            self.tables.run()
+            "UPDATE {} SET target_relfilenode = $3, target_partitions = {} WHERE name = $1 AND target = $2",
+            self.tables.run(),
+            partitions::known("$4")
         );
         let mut params = self.params();
-        params.push((&file, Type::INT8));
+        params.extend([(&file as Param<'_>, Type::INT8), (&table.oid, Type::OID)]);
         link.rows("taking note of the emptied table", &sql, &params).await?;
         Ok(Some((started, table)))
     }

@@ -68,9 +68,9 @@ fn server_error(action: &'static str, db: &DbError, is_yugabyte: bool) -> Server
         state: db.code().code().to_owned(),
         condition: condition::name(db.code().code()),
         constraint: db.constraint().map(str::to_owned),
-        column: db.column().map(str::to_owned).or_else(|| column_of_copy(db.where_()?)),
+        column: db.column().map(str::to_owned).or_else(|| column_of_copy(db.where_()?, None)),
         table: db.table().map(str::to_owned),
-        line: db.where_().and_then(line_of_copy),
+        line: db.where_().and_then(|context| line_of_copy(context, None)),
         says_try_again: is_yugabyte && says_try_again(db.message()),
     }
 }
@@ -99,10 +99,22 @@ fn says_try_again(message: &str) -> bool {
     TRY_AGAIN.iter().any(|words| message.contains(words))
 }
 
+/// Looks for line and column anew, where it is known which table a COPY copies into: names may look like lines.
+pub(super) fn find_place(server: &mut ServerError, error: &tokio_postgres::Error, into: &str) {
+    let Some((db, context)) = error.as_db_error().and_then(|db| Some((db, db.where_()?))) else { return };
+    server.line = line_of_copy(context, Some(into));
+    server.column = db.column().map(str::to_owned).or_else(|| column_of_copy(context, Some(into)));
+}
+
 /// `COPY flights, line 7, column a: "x"` below any frames of PL/pgSQL. Servers translate the words, so the first
-/// number behind the table's name counts, before the row's value.
-pub(super) fn line_of_copy(context: &str) -> Option<u64> {
-    let (_, rest) = context.lines().find_map(|line| line.strip_prefix("COPY "))?.split_once([',', '、'])?;
+/// number behind the table's name counts, before the row's value. `into` is that name, where it is known.
+pub(super) fn line_of_copy(context: &str, into: Option<&str>) -> Option<u64> {
+    let named = into.and_then(|into| behind_copy(context, into)).map(|(_, rest)| rest);
+    let guessed = || {
+        let copy = context.lines().find_map(|line| line.strip_prefix("COPY "))?;
+        copy.split_once([',', '、']).map(|(_, rest)| rest)
+    };
+    let rest = named.or_else(guessed)?;
     let rest = &rest[rest.find(|c: char| c.is_ascii_digit())?..];
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     rest[..end].parse().ok()
@@ -110,12 +122,26 @@ pub(super) fn line_of_copy(context: &str) -> Option<u64> {
 
 /// The column's name in `COPY flights, line 7, column a: "x"`: data exceptions do not carry it in a field. Only from
 /// the innermost frame, whose beginning the server itself wrote: behind other frames' values a line may look like one.
-pub(super) fn column_of_copy(context: &str) -> Option<String> {
-    let line = context.lines().next().filter(|line| line.starts_with("COPY "))?;
-    let (_, rest) = line.split_once(", line ")?;
+pub(super) fn column_of_copy(context: &str, into: Option<&str>) -> Option<String> {
+    let named = into.and_then(|into| behind_copy(context, into)).filter(|(at, _)| *at == 0);
+    let guessed = || {
+        let line = context.lines().next().filter(|line| line.starts_with("COPY "))?;
+        line.split_once(", line ").map(|(_, rest)| rest)
+    };
+    let rest = named.and_then(|(_, rest)| rest.strip_prefix(", line ")).or_else(guessed)?;
     let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(", column ")?;
     let end = rest.find(": ")?;
     Some(rest[..end].to_owned())
+}
+
+/// Where a line `COPY <into>, …` begins, and what stands behind the name.
+fn behind_copy<'a>(context: &'a str, into: &str) -> Option<(usize, &'a str)> {
+    let copy = format!("COPY {into}");
+    context.match_indices(&copy).find_map(|(at, _)| {
+        let rest = &context[at + copy.len()..];
+        let begins_a_line = at == 0 || context[..at].ends_with('\n');
+        (begins_a_line && rest.starts_with([',', '、'])).then_some((at, rest))
+    })
 }
 
 #[cfg(test)]
@@ -131,19 +157,37 @@ mod tests {
 
     #[test]
     fn the_line_of_a_copy_is_found_below_frames_and_in_other_languages() {
-        assert_eq!(line_of_copy("COPY t, line 7, column a: \"12\""), Some(7));
-        assert_eq!(line_of_copy("PL/pgSQL function f() line 3 at RAISE\nCOPY t, line 9: \"1,2\""), Some(9));
-        assert_eq!(line_of_copy("COPY t, Zeile 12, Spalte a: »x«"), Some(12));
-        assert_eq!(line_of_copy("COPY t, line 18446744073709551616"), None);
-        assert_eq!(line_of_copy("SQL statement \"COPY\""), None);
-        assert_eq!(line_of_copy("COPY t, "), None);
+        assert_eq!(line_of_copy("COPY t, line 7, column a: \"12\"", None), Some(7));
+        assert_eq!(
+            line_of_copy("PL/pgSQL function f() line 3 at RAISE\nCOPY t, line 9: \"1,2\"", None),
+            Some(9)
+        );
+        assert_eq!(line_of_copy("COPY t, Zeile 12, Spalte a: »x«", None), Some(12));
+        assert_eq!(line_of_copy("COPY t, line 18446744073709551616", None), None);
+        assert_eq!(line_of_copy("SQL statement \"COPY\"", None), None);
+        assert_eq!(line_of_copy("COPY t, ", None), None);
     }
 
     #[test]
     fn the_column_of_a_copy_is_named_but_never_its_value() {
-        assert_eq!(column_of_copy("COPY t, line 7, column a: \"x: y\"").as_deref(), Some("a"));
-        assert_eq!(column_of_copy("COPY t, line 7: \", column secret: \"").as_deref(), None);
-        assert_eq!(column_of_copy("COPY t, line 7"), None);
-        assert_eq!(column_of_copy("SQL statement \"x\nCOPY t, line 1, column secret: \""), None);
+        assert_eq!(column_of_copy("COPY t, line 7, column a: \"x: y\"", None).as_deref(), Some("a"));
+        assert_eq!(column_of_copy("COPY t, line 7: \", column secret: \"", None).as_deref(), None);
+        assert_eq!(column_of_copy("COPY t, line 7", None), None);
+        assert_eq!(column_of_copy("SQL statement \"x\nCOPY t, line 1, column secret: \"", None), None);
+    }
+
+    #[test]
+    fn a_table_with_a_name_like_a_line_or_a_column_does_not_mislead() {
+        let at =
+            |context: &str, into| (line_of_copy(context, Some(into)), column_of_copy(context, Some(into)));
+        let (line, column) = (Some(3), Some("b".to_string()));
+        let named = |into| at(&format!("COPY {into}, line 3, column b: \"x\""), into);
+        for into in ["a, 7", "a, line 7, column secret: ", "a\nCOPY a, line 7", "COPY a", "a", "", "á, 7"] {
+            assert_eq!(named(into), (line, column.clone()), "{into}");
+        }
+        assert_eq!(at("SQL statement \"x\nCOPY a, 7, line 3: \"1\"", "a, 7"), (line, None));
+        assert_eq!(at("COPY a, 7、行 3、列 b: \"x\"", "a, 7"), (line, None));
+        // Another table than was thought.
+        assert_eq!(at("COPY t, line 3, column b: \"x\"", "u"), (line, column));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::failure;
 
-/// The line of the COPY and the column that a server's CONTEXT names.
-pub fn place_of_copy(context: &str) -> (Option<u64>, Option<String>) {
-    (failure::line_of_copy(context), failure::column_of_copy(context))
+/// The line of the COPY and the column that a server's CONTEXT names; `into` is the table, where it is known.
+pub fn place_of_copy(context: &str, into: Option<&str>) -> (Option<u64>, Option<String>) {
+    (failure::line_of_copy(context, into), failure::column_of_copy(context, into))
 }

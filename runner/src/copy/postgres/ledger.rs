@@ -22,6 +22,8 @@ pub struct Statements {
     pub(super) check: Statement,
     /// `COPY … FROM STDIN`.
     pub(super) copy: Statement,
+    /// The table that it copies into, as the server's errors name it.
+    pub(super) into: String,
     /// Brings what was copied into the target, where the COPY does not.
     pub(super) store: Option<Store>,
     /// Inserts a group of rejects.
@@ -77,6 +79,7 @@ impl Statements {
             plan: plan.clone(),
             check: check.map_err(failed)?,
             copy: copy.map_err(failed)?,
+            into: write.into.clone(),
             rejects: rejects.map_err(failed)?,
             advance: advance.map_err(failed)?,
             counts_first: may_leave_out || store.is_some(),

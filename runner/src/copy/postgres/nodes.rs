@@ -59,9 +59,18 @@ impl Cluster {
     /// Finds the nodes. Each is connected to once, but for the one with the control connection.
     pub async fn nodes(&self) -> Result<Nodes, Error> {
         let mut notes = Vec::new();
-        if self.options.discover
-            && let Some(listed) = self.listed(&self.control, &mut notes).await?
-        {
+        let listed = match self.options.discover {
+            true => self.listed(&self.control, &mut notes).await,
+            false => Ok(None),
+        };
+        let listed = match listed {
+            Err(error @ Error::Server(_)) => {
+                notes.push(format!("{error}: using the configured hosts"));
+                None
+            }
+            listed => listed?,
+        };
+        if let Some(listed) = listed {
             let found = self.reachable(listed, &mut notes).await;
             if !found.endpoints.is_empty() {
                 return Ok(found.with(notes));
@@ -82,12 +91,17 @@ impl Cluster {
         Ok(found.with(notes))
     }
 
-    /// Nodes that `yb_servers()` lists by now and that are not among `known`; each answered.
-    pub async fn new_nodes(&self, connection: &Connection, known: &[Node]) -> Result<Vec<Node>, Error> {
+    /// Nodes that `yb_servers()` lists by now and that are not among `known`; each answered. `None` where there is
+    /// nothing to ask, now and later.
+    pub async fn new_nodes(
+        &self,
+        connection: &Connection,
+        known: &[Node],
+    ) -> Result<Option<Vec<Node>>, Error> {
         if !self.options.discover {
-            return Ok(Vec::new());
+            return Ok(None);
         }
-        let mut listed = self.listed(connection, &mut Vec::new()).await?.unwrap_or_default();
+        let Some(mut listed) = self.listed(connection, &mut Vec::new()).await? else { return Ok(None) };
         let is_known = |endpoint: &Endpoint| {
             let same =
                 |node: &Node| (&node.endpoint.host, node.endpoint.port) == (&endpoint.host, endpoint.port);
@@ -96,27 +110,24 @@ impl Cluster {
         listed.retain(|endpoints| !endpoints.iter().any(is_known));
         let found = self.reachable(listed, &mut Vec::new()).await;
         let all = known.iter().map(|node| node.endpoint.clone()).chain(found.endpoints).collect();
-        Ok(named(all).split_off(known.len()))
+        Ok(Some(named(all).split_off(known.len())))
     }
 
-    /// What `yb_servers()` lists, each with the addresses to try; `None` where there is no such function.
+    /// What `yb_servers()` lists, each with the addresses to try; `None` where there is no such function, which is looked
+    /// for first: a call would be an error in the server's log.
     async fn listed(
         &self,
         connection: &Connection,
         notes: &mut Vec<String>,
     ) -> Result<Option<Vec<Vec<Endpoint>>>, Error> {
         let query = format!("SELECT host, port, node_type, public_ip FROM yb_servers() LIMIT {MAX_NODES}");
-        let answer = match connection.client.simple_query(&query).await {
-            Ok(answer) => answer,
-            Err(error) => match connection.error("yb_servers()", &error) {
-                Error::Server(refusal) if refusal.state == "42883" => return Ok(None),
-                Error::Server(refusal) => {
-                    notes.push(format!("{}: using the configured hosts", Error::Server(refusal)));
-                    return Ok(None);
-                }
-                lost => return Err(lost),
-            },
-        };
+        let failed = |error| connection.error("yb_servers()", &error);
+        let is_there = "SELECT WHERE to_regprocedure('yb_servers()') IS NOT NULL";
+        let answer = connection.client.simple_query(is_there).await.map_err(failed)?;
+        if !answer.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_))) {
+            return Ok(None);
+        }
+        let answer = connection.client.simple_query(&query).await.map_err(failed)?;
         let mut replicas = 0;
         let mut listed = Vec::new();
         for row in answer.iter().filter_map(|message| match message {

@@ -10,6 +10,8 @@ use super::backend::{Link, utc};
 use super::claim::{LIVE_OWNER, Owner};
 use super::empty::with_its_file;
 use super::identifier::literal;
+use super::partitions;
+use super::rejects::ascii_json;
 use super::schema::Tables;
 use crate::copy::drift::{Part, differing, hash, no_differences};
 use crate::copy::error::Error;
@@ -22,7 +24,7 @@ use crate::failpoint::{self, Point};
 pub struct TableId {
     /// The table's oid.
     pub oid: u32,
-    /// Its file: another one after `TRUNCATE`; 0 where it has none (partitioned).
+    /// Its file: another one after `TRUNCATE`; 0 where it has none (partitioned: see `partitions`).
     pub relfilenode: u32,
     /// Whether a server crash empties it.
     pub unlogged: bool,
@@ -78,7 +80,7 @@ impl Plan {
         let Some((_, stored)) = self.of_any_load().stored(link).await? else { return Ok(()) };
         // Who began the run may have emptied the table since its file was looked at.
         let table = with_its_file(link, table).await?;
-        self.refuse_drift(&stored, parts, &hash(parts), table)
+        self.refuse_drift(link, &stored, parts, table).await
     }
 
     /// Opens the run, or says what differs from what it was started with. `parts` is everything that shapes rows.
@@ -145,11 +147,13 @@ impl Plan {
         table: TableId,
     ) -> Result<Option<Started>, Error> {
         let settings = serde_json::to_string(parts).map_err(|error| Error::Bug(error.to_string()))?;
+        let settings = if link.backend.every_character { settings } else { ascii_json(&settings) };
         let (hash, oid, file) = (hash(parts), i64::from(table.oid), i64::from(table.relfilenode));
         let sql = format!(
-            "INSERT INTO {} AS r (name, target, settings, settings_hash, target_oid, target_relfilenode)
-             VALUES ($1, $2, $3::json, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING {} AS started",
+            "INSERT INTO {} AS r (name, target, settings, settings_hash, target_oid, target_relfilenode, target_partitions)
+             VALUES ($1, $2, $3::json, $4, $5, $6, {}) ON CONFLICT DO NOTHING RETURNING {} AS started",
             self.tables.run(),
+            partitions::known("$5"),
             utc!("r.started")
         );
         let mut params = self.params();
@@ -169,7 +173,7 @@ impl Plan {
         table: TableId,
     ) -> Result<Started, Error> {
         let (standing, stored) = self.of_any_load().stored(link).await?.ok_or_else(|| self.forgotten())?;
-        self.refuse_drift(&stored, parts, &hash(parts), table)?;
+        self.refuse_drift(link, &stored, parts, table).await?;
         let open = standing.sources.0 > standing.sources.1 || standing.splits.0 > standing.splits.1;
         if standing.finished.is_some() && !open {
             return Ok(Started::Finished(standing));
@@ -326,9 +330,15 @@ impl Plan {
         )))
     }
 
-    fn refuse_drift(&self, stored: &Stored, parts: &[Part], hash: &str, table: TableId) -> Result<(), Error> {
+    async fn refuse_drift(
+        &self,
+        link: Link<'_>,
+        stored: &Stored,
+        parts: &[Part],
+        table: TableId,
+    ) -> Result<(), Error> {
         let mut differences = Vec::new();
-        if stored.hash != hash {
+        if stored.hash != hash(parts) {
             differences = differing(&stored.parts, parts);
         }
         if stored.oid != i64::from(table.oid) {
@@ -336,6 +346,8 @@ impl Plan {
         } else if stored.relfilenode != i64::from(table.relfilenode) {
             let how = "was truncated, restored or rewritten (VACUUM FULL, CLUSTER, ALTER TABLE)";
             differences.push(format!("table {} {how}", self.key.target));
+        } else {
+            differences.extend(self.changed_partitions(link, table).await?);
         }
         no_differences(&self.key, &differences)
     }

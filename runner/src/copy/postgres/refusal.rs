@@ -3,7 +3,8 @@
 //! Must not know: what is done about it.
 
 use super::chunk::{Place, Refusal, Step};
-use super::failure::ends_unknown;
+use super::claim::Stands;
+use super::failure::{ends_unknown, find_place};
 use super::stream::Stream;
 use crate::copy::error::{Error, RefusedRow, ServerError};
 use crate::copy::message::LineMap;
@@ -28,7 +29,8 @@ impl Stream<'_> {
             };
         }
         let error = link.failure(action, &failed.error);
-        let Error::Server(server) = error else { return error };
+        let Error::Server(mut server) = error else { return error };
+        find_place(&mut server, &failed.error, &self.statements.into);
         let not_as_expected = server.state == "22012";
         match failed.step {
             Step::Check if not_as_expected => Error::Clash { split: place.split.to_string() },
@@ -57,12 +59,15 @@ impl Stream<'_> {
 
     /// Whether somebody else moved the ledger row from where this worker left it.
     async fn moved(&self, place: &Place) -> Result<bool, Error> {
+        let as_it_was = |stands: Stands| {
+            !stands.done && stands.epoch == place.epoch && stands.position == place.from.stored()
+        };
         let mut patience = Patience::default();
         loop {
             let held = self.control.current();
             let ask = self.statements.plan.standing_of(held.link(), &place.split);
             match self.control.once(&held, ask).await {
-                Ok(standing) => return Ok(standing != Some((place.from.stored(), place.epoch, false))),
+                Ok(standing) => return Ok(!standing.is_some_and(as_it_was)),
                 Err(error) => self.control.get_ready(&held, error, &mut patience).await?,
             }
         }

@@ -1,6 +1,8 @@
 //! Rejects on their way into the ledger's table, in the transaction of their chunk. Must not know why a row was
 //! rejected.
 
+use std::fmt::Write;
+
 use tokio_postgres::types::Type;
 
 use super::plan::Param;
@@ -65,29 +67,36 @@ impl Group {
         ]
     }
 
-    fn push(&mut self, reject: Reject) {
-        let (columns, bytes) = storable(reject.original);
+    fn push(&mut self, reject: Reject, every_character: bool) {
+        let (mut columns, bytes) = storable(reject.original);
+        // A module may write anything into its reason, PostgreSQL's text has no NUL.
+        let mut reason = reject.reason.replace('\0', "\u{fffd}");
+        if !every_character {
+            columns = columns.map(|json| ascii_json(&json));
+            reason = reason.replace(|c: char| !c.is_ascii(), "?");
+        }
         self.bytes += columns.as_ref().map_or(0, String::len) + bytes.as_ref().map_or(0, Vec::len);
         self.positions.push(reject.position.stored());
         self.stages.push(reject.stage.name());
         self.codes.push(reject.code);
-        // A module may write anything into its reason, PostgreSQL's text has no NUL.
-        self.reasons.push(reject.reason.replace('\0', "\u{fffd}"));
+        self.reasons.push(reason);
         self.originals.push(columns);
         self.original_bytes.push(bytes);
         self.cut.push(reject.cut);
     }
 }
 
-/// The rejects of a chunk in bounded groups, in order.
-pub(super) fn groups(rejects: Vec<Reject>) -> Vec<Group> {
+/// The rejects of a chunk in bounded groups, in order; for a database that has every character, or not.
+pub(super) fn groups(rejects: Vec<Reject>, every_character: bool) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for reject in rejects {
         match groups.last_mut() {
-            Some(group) if group.len() < GROUP_ROWS && group.bytes < GROUP_BYTES => group.push(reject),
+            Some(group) if group.len() < GROUP_ROWS && group.bytes < GROUP_BYTES => {
+                group.push(reject, every_character);
+            }
             _ => {
                 let mut group = Group::default();
-                group.push(reject);
+                group.push(reject, every_character);
                 groups.push(group);
             }
         }
@@ -108,8 +117,25 @@ fn storable(original: Original) -> (Option<String>, Option<Vec<u8>>) {
     }
 }
 
+/// The same JSON in ASCII: other characters stand in strings alone, where they may be written as `\u20ac`.
+pub(super) fn ascii_json(json: &str) -> String {
+    let mut ascii = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() {
+            ascii.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(ascii, "\\u{unit:04x}");
+            }
+        }
+    }
+    ascii
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::position::Position;
     use crate::reject::Stage;
@@ -128,10 +154,10 @@ mod tests {
     #[test]
     fn groups_are_bounded_in_rows_and_bytes() {
         let small = (0..2500).map(|_| reject(Original::Columns("{}".into()))).collect();
-        assert_eq!(groups(small).iter().map(Group::len).collect::<Vec<_>>(), [1000, 1000, 500]);
+        assert_eq!(groups(small, true).iter().map(Group::len).collect::<Vec<_>>(), [1000, 1000, 500]);
         let large = (0..9).map(|_| reject(Original::Bytes(vec![0; GROUP_BYTES / 2]))).collect();
-        assert_eq!(groups(large).iter().map(Group::len).collect::<Vec<_>>(), [2, 2, 2, 2, 1]);
-        assert!(groups(Vec::new()).is_empty());
+        assert_eq!(groups(large, true).iter().map(Group::len).collect::<Vec<_>>(), [2, 2, 2, 2, 1]);
+        assert!(groups(Vec::new(), true).is_empty());
     }
 
     #[test]
@@ -144,6 +170,32 @@ mod tests {
 
     #[test]
     fn a_nul_in_a_reason_is_replaced() {
-        assert_eq!(groups(vec![reject(Original::Bytes(Vec::new()))])[0].reasons, ["too\u{fffd}few"]);
+        assert_eq!(groups(vec![reject(Original::Bytes(Vec::new()))], true)[0].reasons, ["too\u{fffd}few"]);
+    }
+
+    #[test]
+    fn a_database_without_every_character_gets_ascii() {
+        let odd = || Reject {
+            reason: "€ too few".into(),
+            ..reject(Original::Columns("{\"ä\":\"€ 𝄞\"}".into()))
+        };
+        let ascii = &groups(vec![odd()], false)[0];
+        assert_eq!(ascii.reasons, ["? too few"]);
+        assert_eq!(ascii.originals, [Some("{\"\\u00e4\":\"\\u20ac \\ud834\\udd1e\"}".into())]);
+        let whole = &groups(vec![odd()], true)[0];
+        assert_eq!(
+            (whole.reasons[0].as_str(), whole.originals[0].as_deref()),
+            ("€ too few", Some("{\"ä\":\"€ 𝄞\"}"))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn json_in_ascii_means_the_same(texts: Vec<(String, String)>) {
+            let json = serde_json::to_string(&texts).unwrap();
+            let ascii = ascii_json(&json);
+            prop_assert!(ascii.is_ascii());
+            prop_assert_eq!(serde_json::from_str::<Vec<(String, String)>>(&ascii).unwrap(), texts);
+        }
     }
 }

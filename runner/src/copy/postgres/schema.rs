@@ -10,7 +10,10 @@ use crate::copy::error::Error;
 use crate::failpoint::{self, Point};
 
 /// Kept as the comment of the ledger table. Other columns or another meaning is another format.
-const FORMAT: &str = "etl ledger, format 1";
+const FORMAT: &str = "etl ledger, format 2";
+
+/// Those that are brought along: they lack columns that may be NULL. 1 knows no partitions.
+const OLDER_FORMATS: [&str; 1] = ["etl ledger, format 1"];
 
 /// How often the tables are tried to be made: processes that start at once can trip over each other.
 const ATTEMPTS: u32 = 10;
@@ -194,7 +197,7 @@ impl Standing {
         }
         match self.comment.as_deref() {
             Some(FORMAT) if self.tables == 4 => {}
-            Some(other) if other != FORMAT => {
+            Some(other) if other != FORMAT && !OLDER_FORMATS.contains(&other) => {
                 let ask = "run the etl that made it, or set another schema for the ledger";
                 return refused(format!(
                     "the ledger in schema `{schema}` is `{other}`, this etl needs `{FORMAT}`: {ask}"
@@ -249,9 +252,10 @@ const DDL: &str = "\
 CREATE {kind}TABLE IF NOT EXISTS {run} (
     name text, target text,
     settings json NOT NULL, settings_hash text NOT NULL,
-    target_oid bigint NOT NULL, target_relfilenode bigint NOT NULL,
+    target_oid bigint NOT NULL, target_relfilenode bigint NOT NULL, target_partitions json,
     started timestamptz NOT NULL DEFAULT clock_timestamp(), finished timestamptz,
     PRIMARY KEY (name, target));
+ALTER TABLE {run} ADD COLUMN IF NOT EXISTS target_partitions json;
 CREATE {kind}TABLE IF NOT EXISTS {source} (
     name text, target text, source text,
     fingerprint json NOT NULL, split_bytes bigint NOT NULL,

@@ -5,15 +5,15 @@
 
 use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_postgres::{Client, SimpleQueryMessage, Socket};
 
-use super::backend::{Backend, utc};
+use super::backend::{Backend, holds_every_character, utc};
 use super::failure::failure;
 use super::identifier::literal;
 use super::options::{Endpoint, Options};
+use super::pinned::{self, COPY_IN_ONE_PIECE, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES};
 use super::reason;
 use super::tls::{self, Tls};
 use crate::copy::error::Error;
@@ -21,37 +21,14 @@ use crate::copy::error::Error;
 /// The longest `application_name` the server keeps, in bytes.
 const MAX_NAME_BYTES: usize = 63;
 
-/// An idle connection is probed after this time, then every interval; after three misses it is lost.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_RETRIES: u32 = 3;
-
 /// The oldest server version that we speak to (YugabyteDB 2 is an 11.2).
 const MIN_VERSION: u32 = 110_000;
-
-/// Settings that exist everywhere.
-const PINNED: [(&str, &str); 7] = [
-    ("TimeZone", "UTC"),
-    ("DateStyle", "ISO"),
-    ("IntervalStyle", "postgres"),
-    ("client_encoding", "UTF8"),
-    ("standard_conforming_strings", "on"),
-    ("statement_timeout", "0"),
-    ("idle_in_transaction_session_timeout", "0"),
-];
-
-/// Settings that are pinned where the server knows them. The last one keeps a YugabyteDB from committing a COPY
-/// in pieces of its own.
-const PINNED_IF_KNOWN: [(&str, &str); 3] =
-    [("idle_session_timeout", "0"), ("transaction_timeout", "0"), (COPY_IN_ONE_PIECE, "0")];
-
-const COPY_IN_ONE_PIECE: &str = "yb_default_copy_from_rows_per_transaction";
 
 /// YugabyteDB settings that take a chunk's rows and its ledger row out of their common transaction.
 const BREAK_TRANSACTIONS: [&str; 2] = ["yb_disable_transactional_writes", "yb_enable_upsert_mode"];
 
 /// Columns of the second statement of [`statements`].
-const FACTS: usize = 10;
+const FACTS: usize = 11;
 
 /// A connection to one node.
 #[derive(Debug)]
@@ -84,6 +61,8 @@ pub struct Server {
     /// When our backend started, as text in UTC: with the pid it names the backend for ever. None where the
     /// server (or a pooler) hides it.
     pub backend_started: Option<String>,
+    /// Whether the database can hold every character.
+    pub every_character: bool,
     /// Names of settings that make exactly once impossible, and what is wrong with them.
     pub breaks_exactly_once: Vec<String>,
 }
@@ -145,8 +124,9 @@ impl Connection {
         };
         let (server, pid) = (self.server.started.clone(), self.server.backend_pid);
         let yugabyte = self.server.yugabyte;
-        let version = self.server.version;
-        Ok(Backend { address: self.address.clone(), server, pid, backend_start, yugabyte, version })
+        let (version, every_character) = (self.server.version, self.server.every_character);
+        let address = self.address.clone();
+        Ok(Backend { address, server, pid, backend_start, yugabyte, version, every_character })
     }
 
     /// Refuses a server on which rows and ledger would not be committed together.
@@ -257,14 +237,6 @@ async fn drive(mut connection: tokio_postgres::Connection<Socket, tls::Stream<So
 
 /// All in one message: the settings, then the facts.
 fn statements(options: &Options) -> String {
-    let lock_timeout_ms = options.lock_timeout.as_millis().to_string();
-    let pinned = PINNED.into_iter().chain([("lock_timeout", lock_timeout_ms.as_str())]);
-    let mut columns: Vec<String> =
-        pinned.map(|(name, value)| format!("set_config('{name}', '{value}', false)")).collect();
-    // `current_setting(…, true)` is NULL where the server does not know the name.
-    columns.extend(PINNED_IF_KNOWN.map(|(name, value)| {
-        format!("CASE WHEN current_setting('{name}', true) IS NOT NULL THEN set_config('{name}', '{value}', false) END")
-    }));
     let [writes, upsert] = BREAK_TRANSACTIONS;
     let (started, backend_started) = (utc!("pg_postmaster_start_time()"), utc!("a.backend_start"));
     format!(
@@ -274,8 +246,9 @@ fn statements(options: &Options) -> String {
          {started}, host(inet_server_addr()), pg_backend_pid(), \
          (SELECT {backend_started} FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()), \
          current_setting('{COPY_IN_ONE_PIECE}', true), \
-         current_setting('{writes}', true), current_setting('{upsert}', true)",
-        columns.join(", ")
+         current_setting('{writes}', true), current_setting('{upsert}', true), \
+         current_setting('server_encoding')",
+        pinned::settings(options)
     )
 }
 
@@ -291,8 +264,19 @@ fn facts(answer: &[SimpleQueryMessage]) -> [Option<&str>; FACTS] {
 
 /// Reads the facts, in the order of [`statements`].
 fn server(facts: &[Option<&str>; FACTS]) -> Result<Server, String> {
-    let [version, release, writable, started, address, backend_pid, backend_started, pieces, writes, upsert] =
-        *facts;
+    let [
+        version,
+        release,
+        writable,
+        started,
+        address,
+        pid,
+        backend_started,
+        pieces,
+        writes,
+        upsert,
+        encoding,
+    ] = *facts;
     let odd = || "the server's answer to our first question makes no sense".to_string();
     let version: u32 = version.and_then(|text| text.parse().ok()).ok_or_else(odd)?;
     if version < MIN_VERSION {
@@ -320,8 +304,9 @@ fn server(facts: &[Option<&str>; FACTS]) -> Result<Server, String> {
         },
         started: started.ok_or_else(odd)?.into(),
         address: address.map(String::from),
-        backend_pid: backend_pid.and_then(|text| text.parse().ok()).ok_or_else(odd)?,
+        backend_pid: pid.and_then(|text| text.parse().ok()).ok_or_else(odd)?,
         backend_started: backend_started.map(String::from),
+        every_character: holds_every_character(encoding.ok_or_else(odd)?),
         breaks_exactly_once,
     })
 }
@@ -344,6 +329,7 @@ mod tests {
             pieces,
             Some(writes),
             Some("off"),
+            Some("UTF8"),
         ]
     }
 

@@ -14,6 +14,7 @@ use super::control::Control;
 use super::identifier::literal;
 use super::ledger::Statements;
 use super::pulse::Pulse;
+use super::unanswered::{InDoubt, Unanswered};
 use crate::copy::error::Error;
 use crate::copy::gate::{Admitted, Gate};
 use crate::copy::message::{ChunkEnd, LineMap, Message};
@@ -40,6 +41,8 @@ pub struct Stream<'a> {
     pub live: &'a Live,
     /// Told when the server is waited for.
     pub pulse: &'a Pulse,
+    /// Holds the chunk whose `COMMIT` is not answered, also behind the end.
+    pub unanswered: &'a Unanswered,
     /// A refusal is to be expected: nothing is sent behind a chunk that is not answered, which would cost the
     /// connection.
     pub careful: bool,
@@ -139,7 +142,6 @@ struct Closing<'s> {
     admitted: Admitted<'s>,
     place: Place,
     lines: LineMap,
-    committed: Committed,
     done: bool,
 }
 
@@ -280,8 +282,9 @@ impl<'s> Load<'s> {
         let answer =
             queued(chunk::close(stream.link, stream.statements, self.place.clone(), sink, last)).await;
         stream.pulse.waits();
+        stream.unanswered.sent(InDoubt { before: self.total, chunk: committed });
         self.place.from = end.end;
-        self.closing = Some(Closing { answer, admitted, place, lines: end.lines, committed, done: end.done });
+        self.closing = Some(Closing { answer, admitted, place, lines: end.lines, done: end.done });
         Ok(())
     }
 
@@ -300,11 +303,16 @@ impl<'s> Load<'s> {
                 skipped
             }
             Some(Err(refusal)) => {
-                return Err(stream.explain(refusal, &closing.place, Some(&closing.lines)).await);
+                let error = stream.explain(refusal, &closing.place, Some(&closing.lines)).await;
+                if !matches!(error, Error::InDoubt { .. }) {
+                    stream.unanswered.take();
+                }
+                return Err(error);
             }
             None => return Err(Error::Bug("a request was answered twice".into())),
         };
-        let mut committed = closing.committed;
+        let chunk = stream.unanswered.take().ok_or_else(|| Error::Bug("no chunk was sent".into()))?;
+        let mut committed = chunk.chunk;
         committed.counts = committed.counts.with_skipped(skipped).unwrap_or(committed.counts);
         committed.waited = std::mem::take(&mut self.waited);
         closing.admitted.committed(&self.stream.statements.plan.key.target, &self.place.split);

@@ -43,6 +43,8 @@ impl Mode {
 pub struct Write {
     /// `COPY … FROM STDIN`: into the table, or into the temporary one.
     pub copy: String,
+    /// The name of the one or the other, without its schema, as the server's errors say it.
+    pub into: String,
     /// What follows the COPY; `None` where it writes into the table itself.
     pub through: Option<Through>,
 }
@@ -70,7 +72,7 @@ impl Write {
         let list = join(columns.iter().map(|name| quoted(name)));
         let copy = |into: &str| format!("COPY {into} ({list}) FROM STDIN (FORMAT csv)");
         if mode == Mode::Append {
-            return Write { copy: copy(&table.qualified()), through: None };
+            return Write { copy: copy(&table.qualified()), into: table.name.clone(), through: None };
         }
         let ordinal = quoted(&free_name(columns));
         // WITH NO DATA reads nothing, so it needs no right to read; types and collations are the target's.
@@ -91,7 +93,8 @@ impl Write {
         };
         let leaves_rows = mode == Mode::Skip || set.is_empty();
         let through = Through { make, store, counts_origins: mode == Mode::Skip, leaves_rows };
-        Write { copy: copy(TEMPORARY), through: Some(through) }
+        let into = TEMPORARY.trim_start_matches("pg_temp.").into();
+        Write { copy: copy(TEMPORARY), into, through: Some(through) }
     }
 }
 
@@ -197,7 +200,7 @@ mod tests {
     fn append_copies_into_the_table_itself() {
         let write = write(Mode::Append, &[], &["a", "B c"]);
         assert_eq!(write.copy, r#"COPY "public"."Od""d" ("a", "B c") FROM STDIN (FORMAT csv)"#);
-        assert_eq!(write.through, None);
+        assert_eq!((write.into.as_str(), write.through), ("Od\"d", None));
     }
 
     #[test]
@@ -205,6 +208,7 @@ mod tests {
         for mode in [Mode::Skip, Mode::Upsert] {
             let write = write(mode, &["a"], &["a", "b"]);
             assert_eq!(write.copy, r#"COPY pg_temp.etl_rows ("a", "b") FROM STDIN (FORMAT csv)"#);
+            assert_eq!(write.into, "etl_rows");
             let make = r#"DROP TABLE IF EXISTS pg_temp.etl_rows; CREATE TEMPORARY TABLE pg_temp.etl_rows ON COMMIT DELETE ROWS AS SELECT "a", "b" FROM "public"."Od""d" WITH NO DATA; ALTER TABLE pg_temp.etl_rows ADD COLUMN "etl_ordinal" bigint GENERATED ALWAYS AS IDENTITY"#;
             assert_eq!(write.through.unwrap().make, make);
         }

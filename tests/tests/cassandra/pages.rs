@@ -102,7 +102,7 @@ async fn an_empty_page_does_not_count_as_an_answer_when_the_next_one_fails() {
     until("failures", async || (proxy.made() >= 12 || etl.has_ended()).then_some(())).await;
     assert!(!etl.has_ended());
     let said = etl.kill().stderr;
-    let waits: Vec<u64> = said.split("wait_ms=").skip(1).map(|rest| leading_number(rest)).collect();
+    let waits: Vec<u64> = said.split("wait_ms=").skip(1).map(leading_number).collect();
     assert!(waits.len() >= 5 && waits[4] >= 800, "{waits:?}");
 }
 

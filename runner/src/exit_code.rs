@@ -77,7 +77,7 @@ impl ExitCode {
                 "All rows are loaded but some, which ended as rejects within what the recipe allows."
             }
             ExitCode::Drift => {
-                "Recipe, module, source or target changed since the load began. Nothing of what it is now was loaded: go back, or start over with `--fresh`."
+                "Recipe, module, source or target changed since the load began. Chunks that were committed before it was noticed stay: go back, or start over with `--fresh`."
             }
             ExitCode::Busy => "Another `etl run` is at work on what is left. This one loaded nothing twice.",
             ExitCode::Problems => "`etl check` found problems. Nothing was touched.",

@@ -120,7 +120,13 @@ fn of_source(error: &source::Error) -> ExitCode {
             | source::cassandra::Error::Tls { .. }
             | source::cassandra::Error::PasswordFile { .. },
         ) => ExitCode::Usage,
-        source::Error::Changed { .. } => ExitCode::Drift,
+        source::Error::Changed { .. }
+        | source::Error::Cassandra(
+            source::cassandra::Error::Changed { .. } | source::cassandra::Error::Remade { .. },
+        ) => ExitCode::Drift,
+        source::Error::Internal(_) | source::Error::Cassandra(source::cassandra::Error::Internal(_)) => {
+            ExitCode::Internal
+        }
         _ => ExitCode::Source,
     }
 }

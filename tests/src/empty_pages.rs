@@ -1,8 +1,8 @@
-//! A proxy in front of a Cassandra node that answers each request for a further page with an empty one first, behind
-//! which there is more: as ScyllaDB does where a page held nothing but tombstones or rows that a condition left out, and Cassandra 5
-//! never did here. The same request again gets the real page.
+//! A proxy in front of a Cassandra node that makes trouble with the pages of tables: empty ones with more behind them, as
+//! ScyllaDB has where a page held nothing but tombstones or rows that a condition left out, and Cassandra 5 never did
+//! here; ones that fail; statements that are never prepared, while the connection lives on.
 //!
-//! Source: the CQL binary protocol v4, 2 (frames), 4.1.6 EXECUTE, 4.2.5.2 Rows. Without compression and TLS.
+//! Source: the CQL binary protocol v4, 2 (frames), 4.1.5 PREPARE, 4.1.6 EXECUTE, 4.2.1 ERROR, 4.2.5.2 Rows. Without compression and TLS.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -12,6 +12,17 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+
+/// What is wrong with the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Each request for a further page is answered with an empty one first. The same request again gets the real page.
+    Empty,
+    /// The first page of each statement of a table is empty, and the one behind it fails.
+    EmptyThenFailing,
+    /// Whoever prepares a statement of a table hears nothing.
+    Unprepared,
+}
 
 /// A proxy on a free port of 127.0.0.1.
 #[derive(Debug)]
@@ -28,12 +39,28 @@ struct Shared {
     seen: Mutex<HashSet<Vec<u8>>>,
 }
 
-/// Paging states that a connection asked for, by the stream's number.
-type Asked = Arc<Mutex<HashMap<[u8; 2], Vec<u8>>>>;
+/// Requests of a connection that are answered otherwise, by the stream's number.
+type Asked = Arc<Mutex<HashMap<[u8; 2], Instead>>>;
+
+/// An answer that is not the node's.
+enum Instead {
+    /// An empty page with this behind it, if it is the first request for it.
+    EmptyOnce(Vec<u8>),
+    /// An empty page with more behind it.
+    Empty,
+    /// The node is busy.
+    Busy,
+}
+
+/// The paging state of what is behind an empty page of ours.
+const BEHIND: &[u8] = b"behind an empty page";
+
+/// A statement of a table is asked for at most so many rows at first; the driver's own questions are for more.
+const FIRST_ROWS: i32 = 100;
 
 impl EmptyPages {
     /// Starts a proxy to a node.
-    pub async fn start(server: SocketAddr) -> EmptyPages {
+    pub async fn start(server: SocketAddr, trouble: Trouble) -> EmptyPages {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let shared = Arc::new(Shared::default());
@@ -44,21 +71,24 @@ impl EmptyPages {
                 let ((from_client, to_client), (from_server, to_server)) =
                     (client.into_split(), server.into_split());
                 let asked = Asked::default();
-                tokio::spawn(requests(from_client, to_server, Arc::clone(&asked)));
+                tokio::spawn(requests(from_client, to_server, Arc::clone(&asked), trouble));
                 tokio::spawn(answers(from_server, to_client, asked, Arc::clone(&ours)));
             }
         });
         EmptyPages { port, shared }
     }
 
-    /// How many empty pages it made.
+    /// How often it made trouble.
     pub fn made(&self) -> u64 {
         self.shared.made.load(Ordering::SeqCst)
     }
 }
 
+const ERROR: u8 = 0x00;
+const PREPARE: u8 = 0x09;
 const EXECUTE: u8 = 0x0a;
 const RESULT: u8 = 0x08;
+const OVERLOADED: i32 = 0x1001;
 
 /// A header of nine bytes (version, flags, stream, opcode, length) and a body.
 async fn frame(from: &mut OwnedReadHalf) -> Option<([u8; 9], Vec<u8>)> {
@@ -70,12 +100,16 @@ async fn frame(from: &mut OwnedReadHalf) -> Option<([u8; 9], Vec<u8>)> {
     Some((header, body))
 }
 
-async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Asked) {
+async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Asked, trouble: Trouble) {
     while let Some((header, body)) = frame(&mut from).await {
+        let is_of_a_table = header[4] == PREPARE && String::from_utf8_lossy(&body).contains("token(");
+        if trouble == Trouble::Unprepared && is_of_a_table {
+            continue;
+        }
         if header[4] == EXECUTE
-            && let Some(state) = paging_state(&body)
+            && let Some(instead) = instead(trouble, &body)
         {
-            asked.lock().expect("a lock").insert([header[2], header[3]], state);
+            asked.lock().expect("a lock").insert([header[2], header[3]], instead);
         }
         if to.write_all(&[&header[..], &body].concat()).await.is_err() {
             return;
@@ -85,12 +119,22 @@ async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Asked)
 
 async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Asked, shared: Arc<Shared>) {
     while let Some((mut header, mut body)) = frame(&mut from).await {
-        let state = asked.lock().expect("a lock").remove(&[header[2], header[3]]);
+        let instead = asked.lock().expect("a lock").remove(&[header[2], header[3]]);
         let is_rows = header[1] == 0 && header[4] == RESULT && body.starts_with(&[0, 0, 0, 2]);
-        if let Some(state) = state.filter(|_| is_rows)
-            && shared.seen.lock().expect("a lock").insert(state.clone())
-        {
-            body = emptied(&body, &state);
+        let made = match instead {
+            Some(Instead::EmptyOnce(state)) if is_rows => {
+                let is_first = shared.seen.lock().expect("a lock").insert(state.clone());
+                is_first.then(|| emptied(&body, &state))
+            }
+            Some(Instead::Empty) if is_rows => Some(emptied(&body, BEHIND)),
+            Some(Instead::Busy) => {
+                (header[1], header[4]) = (0, ERROR);
+                Some([&OVERLOADED.to_be_bytes()[..], &[0, 4], b"busy"].concat())
+            }
+            _ => None,
+        };
+        if let Some(made) = made {
+            body = made;
             header[5..].copy_from_slice(&(body.len() as u32).to_be_bytes());
             shared.made.fetch_add(1, Ordering::SeqCst);
         }
@@ -100,8 +144,19 @@ async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Asked, 
     }
 }
 
-/// The state that an `EXECUTE` goes on from.
-fn paging_state(body: &[u8]) -> Option<Vec<u8>> {
+/// What is answered instead to an `EXECUTE`.
+fn instead(trouble: Trouble, body: &[u8]) -> Option<Instead> {
+    let (rows, state) = paging(body);
+    match (trouble, state) {
+        (Trouble::Empty, state) => state.map(Instead::EmptyOnce),
+        (Trouble::EmptyThenFailing, Some(state)) => (state == BEHIND).then_some(Instead::Busy),
+        (Trouble::EmptyThenFailing, None) => rows.filter(|rows| *rows <= FIRST_ROWS).map(|_| Instead::Empty),
+        (Trouble::Unprepared, _) => None,
+    }
+}
+
+/// How many rows an `EXECUTE` asks for, and the state that it goes on from.
+fn paging(body: &[u8]) -> (Option<i32>, Option<Vec<u8>>) {
     let mut rest = Rest(body);
     rest.string();
     rest.take(2);
@@ -111,10 +166,8 @@ fn paging_state(body: &[u8]) -> Option<Vec<u8>> {
             rest.bytes();
         }
     }
-    if flags & 0x04 != 0 {
-        rest.take(4);
-    }
-    (flags & 0x08 != 0).then(|| rest.bytes().to_vec())
+    let rows = (flags & 0x04 != 0).then(|| rest.int());
+    (rows, (flags & 0x08 != 0).then(|| rest.bytes().to_vec()))
 }
 
 /// The same result without its rows, with more behind `state`.

@@ -38,7 +38,7 @@ async fn a_column_that_is_read_and_dropped_in_the_middle_stops_the_run() {
     let (gate, etl) = half_way(&load, "(id int PRIMARY KEY, v text)", "(id int, v text)", insert).await;
     load.keyspace.cql("ALTER TABLE t DROP v").await;
     gate.open(i64::MAX).await;
-    etl.finish().await.code(3).says(&["altered"]);
+    etl.finish().await.code(9).says(&["altered"]);
     no_wrong_row(&load, "v LIKE 'v' || id || ' x%'").await;
     load.bed.run().code(9).says(&["`v`", "--fresh"]);
 }
@@ -64,7 +64,7 @@ async fn a_type_that_grows_in_the_middle_stops_the_run() {
     let (gate, etl) = half_way(&load, cql, "(id int, v json)", insert).await;
     load.keyspace.cql("ALTER TYPE ty ADD b int").await;
     gate.open(i64::MAX).await;
-    etl.finish().await.code(3).says(&["altered", "--fresh"]);
+    etl.finish().await.code(9).says(&["altered", "--fresh"]);
     no_wrong_row(&load, "v->>'a' LIKE 'v' || id || ' x%'").await;
 }
 
@@ -75,13 +75,28 @@ async fn a_table_that_is_dropped_in_the_middle_stops_the_run() {
     let (gate, etl) = half_way(&load, "(id int PRIMARY KEY, v text)", "(id int, v text)", insert).await;
     load.keyspace.cql("DROP TABLE t").await;
     gate.open(i64::MAX).await;
-    etl.finish().await.code(3).says(&["was the table altered or dropped"]);
+    etl.finish().await.code(9).says(&["dropped while it was read", "--fresh"]);
     no_wrong_row(&load, "v LIKE 'v' || id || ' x%'").await;
     load.bed.run().code(3).says(&["there is no table load_dropped_table.t: the tables there are none"]);
     // One of the same name is another table.
     load.keyspace.cql("CREATE TABLE t (id int PRIMARY KEY, v text)").await;
     load.bed.run().code(9).says(&["dropped and made again"]);
     assert!(rows_of(&load.bed.client, "SELECT 1 FROM etl.run WHERE finished IS NOT NULL").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_table_that_is_dropped_and_made_again_in_the_middle_stops_the_run() {
+    let load = Load::new("remade_table").await;
+    let insert = "INSERT INTO t (id, v) VALUES (?, ?)";
+    let cql = "(id int PRIMARY KEY, v text)";
+    let (gate, etl) = half_way(&load, cql, "(id int, v text)", insert).await;
+    load.keyspace.cql("DROP TABLE t").await;
+    load.keyspace.cql(&format!("CREATE TABLE t {cql}")).await;
+    gate.open(i64::MAX).await;
+    etl.finish().await.code(9).says(&["dropped while it was read", "--fresh"]);
+    no_wrong_row(&load, "v LIKE 'v' || id || ' x%'").await;
+    load.bed.run().code(9).says(&["dropped and made again"]);
+    assert_eq!(load.bed.progress().await.done, 0, "the split that was read");
 }
 
 #[tokio::test]

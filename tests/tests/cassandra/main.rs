@@ -8,6 +8,7 @@ mod bed;
 mod connect;
 mod datacenters;
 mod keys;
+mod masked;
 mod nodes;
 mod odd;
 mod pages;

@@ -1,8 +1,15 @@
 //! Pages that end where nobody thinks of it: at a trial's last row, in the middle of nothing, and behind few rows of which much is made.
 
-use etl_tests::bed::Process;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use etl::memory::Memory;
+use etl::position::Position;
+use etl::source::Next;
+use etl::source::cassandra::{Cluster, Options, Reader, Settings, Table, TableName};
+use etl_tests::bed::{Process, until};
 use etl_tests::cassandra::Raw;
-use etl_tests::empty_pages::EmptyPages;
+use etl_tests::empty_pages::{EmptyPages, Trouble};
 
 use crate::bed::Load;
 
@@ -58,6 +65,14 @@ async fn small_cells_that_are_large_documents_are_loaded_in_bounded_memory() {
     assert!(peak < built / 2, "{peak} bytes were resident for {built} of documents");
 }
 
+/// A recipe that loads table `t` through a proxy.
+async fn behind_a_proxy(load: &Load, trouble: Trouble, source: &str) -> EmptyPages {
+    let proxy = EmptyPages::start(load.keyspace.access.hosts[0].parse().unwrap(), trouble).await;
+    let hosts = format!("[source.cassandra]\nhosts = [\"127.0.0.1:{}\"]\n", proxy.port);
+    load.bed.recipe(&format!("{hosts}{source}[run]\nstreams = 1\n{}", load.table("t")));
+    proxy
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_page_with_more_behind_it_is_not_the_end() {
     const ROWS: i32 = 3000;
@@ -66,12 +81,82 @@ async fn an_empty_page_with_more_behind_it_is_not_the_end() {
     // One partition is one split, so its rows come in several pages.
     let rows = (0..ROWS).map(|c| (c, format!("v{c}")));
     load.keyspace.insert("INSERT INTO t (p, c, v) VALUES (1, ?, ?)", rows).await;
-    let proxy = EmptyPages::start(load.keyspace.access.hosts[0].parse().unwrap()).await;
-    let source = format!("[source.cassandra]\nhosts = [\"127.0.0.1:{}\"]\n", proxy.port);
-    load.bed.recipe(&format!("{source}[run]\nstreams = 1\n{}", load.table("t")));
+    let proxy = behind_a_proxy(&load, Trouble::Empty, "").await;
     let ran = load.bed.etl(["-vv"]).run().code(0);
     ran.says(&["an empty page with more behind it"]);
     assert!(proxy.made() >= 2, "{} empty pages", proxy.made());
     load.same_table("t", "p, c, v").await;
     assert_eq!(load.bed.is_finished().await, i64::from(ROWS));
+}
+
+/// Nothing is gained by an empty page, so what fails behind it is failure after failure: twelve are waited for, longer
+/// and longer, which takes most of a minute. The first ones show it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_page_does_not_count_as_an_answer_when_the_next_one_fails() {
+    let load = Load::new("failing_pages").await;
+    load.tables("t", "(id int PRIMARY KEY, v text)", "(id int, v text)").await;
+    load.keyspace.cql("INSERT INTO t (id, v) VALUES (1, 'x')").await;
+    let proxy = behind_a_proxy(&load, Trouble::EmptyThenFailing, "").await;
+    let mut etl = load.bed.start();
+    // Each attempt is an empty page and a failure.
+    until("failures", async || (proxy.made() >= 12 || etl.has_ended()).then_some(())).await;
+    assert!(!etl.has_ended());
+    let said = etl.kill().stderr;
+    let waits: Vec<u64> = said.split("wait_ms=").skip(1).map(leading_number).collect();
+    assert!(waits.len() >= 5 && waits[4] >= 800, "{waits:?}");
+}
+
+fn leading_number(text: &str) -> u64 {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text[..end].parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_never_prepares_a_statement_is_waited_for_as_long_as_for_an_answer() {
+    let load = Load::new("unprepared").await;
+    load.tables("t", "(id int PRIMARY KEY, v text)", "(id int, v text)").await;
+    let _proxy = behind_a_proxy(&load, Trouble::Unprepared, "request_timeout = \"1 s\"\n").await;
+    let ran = load.bed.start().finish().await.code(3);
+    ran.says(&["did not answer within 1 s", "raise `source.cassandra.request_timeout`"]);
+}
+
+/// What all streams together may have of rows that are larger than a batch is lent to one at a time: not to those that
+/// only fill their batches.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_that_are_full_of_small_rows_are_built_by_all_readers_at_once() {
+    const COLUMNS: usize = 60;
+    let load = Load::new("wide_nulls").await;
+    let columns: Vec<String> = (0..COLUMNS).map(|at| format!("c{at} bigint")).collect();
+    load.keyspace
+        .cql(&format!("CREATE TABLE t (p int, c int, {}, PRIMARY KEY (p, c))", columns.join(", ")))
+        .await;
+    load.keyspace.insert("INSERT INTO t (p, c) VALUES (1, ?)", (0..3000).map(|c| (c,))).await;
+    load.keyspace.cql("CREATE TABLE u (id int PRIMARY KEY, v text)").await;
+    load.keyspace.insert("INSERT INTO u (id, v) VALUES (?, ?)", [(1, "x".repeat(1 << 20))]).await;
+    let settings = Settings { hosts: load.keyspace.access.hosts.clone(), ..Settings::default() };
+    let cluster = Arc::new(Cluster::open(&settings).await.unwrap());
+    let table = async |name: &str| {
+        let name = TableName { keyspace: load.keyspace.name.clone(), table: name.into() };
+        Arc::new(Table::open(&cluster, name, Options::default()).await.unwrap())
+    };
+    let (small, large) = (table("t").await, table("u").await);
+    let batches = move || {
+        let memory = Memory::new(1, 64);
+        let first = |table: &Arc<Table>| {
+            let wanted: Vec<usize> = (0..table.fields().len()).collect();
+            let all = (&Position::Token(i64::MIN), i64::MAX);
+            let mut reader = Reader::open(table, &wanted, all, None, &memory).unwrap();
+            match reader.next_batch(100_000, &AtomicBool::new(false)).unwrap() {
+                Next::Batch(batch) => batch,
+                _ => panic!("no rows"),
+            }
+        };
+        let one = first(&small);
+        assert!(one.rows > 10 && one.rows < 100, "{} rows: the page's end does not end the batch", one.rows);
+        assert!(one.loan.is_none());
+        let (two, large) = (first(&small), first(&large));
+        assert!(two.loan.is_none());
+        assert!(large.rows == 1 && large.loan.is_some());
+    };
+    tokio::task::spawn_blocking(batches).await.unwrap();
 }

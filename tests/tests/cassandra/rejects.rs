@@ -106,3 +106,25 @@ async fn corrected_rows_of_a_cluster_are_loaded_once() {
         assert_eq!(load.bed.number("SELECT count(DISTINCT id) FROM t").await, 3);
     }
 }
+
+/// What is a point in time or a number by the recipe's choice, and not by the column's type.
+#[tokio::test]
+async fn times_of_writing_and_times_as_numbers_are_exported_as_they_can_be_sent_again() {
+    let load = Load::new("corrected_times").await;
+    let cql = "(id int PRIMARY KEY, v text, at time)";
+    load.tables("t", cql, "(id int, v text, at bigint, written timestamptz, ttl int)").await;
+    let insert =
+        "INSERT INTO t (id, v, at) VALUES (?, ?, '01:02:03.000000004') USING TIMESTAMP 1700000000123456";
+    load.keyspace.insert(insert, [(1, "fine"), (2, "\0")]).await;
+    let source = "[source.cassandra.values]\ntime_nanoseconds = \"bigint\"\n";
+    let extras = "writetime = { written = \"v\" }\nttl = { ttl = \"v\" }\n";
+    load.recipe(source, &format!("[run]\nmax_rejects = 2\n{}{extras}", load.table("t")));
+    load.bed.run().code(8);
+    let text = load.bed.folder.etl(["rejects", "recipe.toml", "--export", "-"]).run().code(0).stdout;
+    assert_eq!(text.matches(r#""v":"\u0000""#).count(), 1, "{text}");
+    load.bed.folder.write("corrected.jsonl", text.replace(r#""v":"\u0000""#, r#""v":"fine""#));
+    load.bed.etl(["--rejects", "corrected.jsonl"]).run().code(8);
+    let same = "SELECT count(*) FROM t WHERE v = 'fine' AND at = 3723000000004 AND ttl IS NULL \
+                AND written = '2023-11-14 22:13:20.123456+00'";
+    assert_eq!(load.bed.number(same).await, 2);
+}

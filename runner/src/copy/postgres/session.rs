@@ -313,6 +313,8 @@ fn server(facts: &[Option<&str>; FACTS]) -> Result<Server, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn yugabyte<'a>(pieces: Option<&'a str>, writes: &'a str) -> [Option<&'a str>; FACTS] {

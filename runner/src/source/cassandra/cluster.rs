@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::nodes::Readers;
 use super::rate::Rate;
 use super::{Client, Error, Settings};
+use crate::units::Span;
 
 /// A cluster that answered.
 pub struct Cluster {
@@ -32,6 +33,15 @@ pub struct Cluster {
 pub(super) struct Prepared {
     pub(super) statement: PreparedStatement,
     pub(super) columns: Arc<[ColumnSpec<'static>]>,
+}
+
+/// Why there is no prepared statement.
+#[derive(Debug)]
+pub(super) enum NotPrepared {
+    /// No node prepared it.
+    Refused(PrepareError),
+    /// A node that is connected did not answer within `request_timeout`.
+    Late(Span),
 }
 
 impl fmt::Debug for Cluster {
@@ -72,15 +82,22 @@ impl Cluster {
     }
 
     /// A statement, prepared once for all readers.
-    pub(super) async fn prepared(&self, text: String) -> Result<Prepared, PrepareError> {
+    pub(super) async fn prepared(&self, text: &str) -> Result<Prepared, NotPrepared> {
+        // The driver asks all nodes, and waits for each of them as long as it is connected.
+        let limit = self.settings.request_timeout;
+        let prepared = tokio::time::timeout(limit.0, self.prepare(text)).await;
+        prepared.map_err(|_| NotPrepared::Late(limit))?.map_err(NotPrepared::Refused)
+    }
+
+    async fn prepare(&self, text: &str) -> Result<Prepared, PrepareError> {
         let mut statements = self.statements.lock().await;
-        if let Some(prepared) = statements.get(&text) {
+        if let Some(prepared) = statements.get(text) {
             return Ok(prepared.clone());
         }
-        let statement = self.client.session.prepare(text.as_str()).await?;
+        let statement = self.client.session.prepare(text).await?;
         let columns = statement.get_current_result_set_col_specs().get().iter().cloned().collect();
         let prepared = Prepared { statement, columns };
-        statements.insert(text, prepared.clone());
+        statements.insert(text.into(), prepared.clone());
         Ok(prepared)
     }
 }

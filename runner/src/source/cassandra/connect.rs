@@ -54,7 +54,7 @@ impl Client {
         let limit = settings.connect_timeout;
         match tokio::time::timeout(limit.0, door.open()).await {
             Ok(opened) => opened,
-            Err(_) => Err(Error::Timeout { limit }),
+            Err(_) => Err(Error::Timeout { limit, key: "connect_timeout" }),
         }
     }
 }

@@ -71,6 +71,9 @@ impl Column {
 /// More columns than PostgreSQL's tables have cannot be loaded.
 const MAX_COLUMNS: usize = 1600;
 
+/// The id of a table, by keyspace and name.
+pub(super) const ID: &str = "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
+
 /// Asks the cluster about a table.
 pub async fn describe(session: &Session, name: &TableName) -> Result<Description, Error> {
     let table = "SELECT id, flags FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";

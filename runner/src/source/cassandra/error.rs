@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use scylla::errors::{ExecutionError, PrepareError, RequestAttemptError};
 
+use super::cluster::NotPrepared;
 use super::cql_parse::TypeError;
 use super::key::BadKey;
 use super::reason::Reason;
@@ -47,13 +48,15 @@ pub enum Error {
         /// Hosts, and what happened there.
         failures: Vec<(String, Reason)>,
     },
-    /// A host was connected to, but the cluster as a whole took too long.
+    /// A host was connected to, but the cluster as a whole, or a node of it, took too long.
     #[error(
-        "the cluster did not answer within {limit}: a node may hang; if it is only slow, raise `source.cassandra.connect_timeout`"
+        "the cluster did not answer within {limit}: a node may hang; if it is only slow, raise `source.cassandra.{key}`"
     )]
     Timeout {
-        /// `connect_timeout`.
+        /// How long it was waited for.
         limit: Span,
+        /// The setting's key: `connect_timeout`, or `request_timeout`.
+        key: &'static str,
     },
     /// Hosts answered, but asking the cluster failed.
     #[error("cannot read {what}: {reason}")]
@@ -156,6 +159,19 @@ pub enum Error {
         /// The class.
         class: String,
     },
+    /// A column that we would see masked.
+    #[error(
+        "column `{column}` of {table} is masked for the user, so other values would be loaded: GRANT UNMASK ON {table} to the user{}",
+        or_drop(column, *is_key)
+    )]
+    Masked {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// It is one of the primary key, which is read in any case.
+        is_key: bool,
+    },
     /// A column whose `writetime` or `ttl` there is not.
     #[error("{function} of column `{column}` of {table} cannot be had: {why}")]
     NoExtra {
@@ -202,6 +218,14 @@ pub enum Error {
         /// The table.
         table: String,
     },
+    /// A table that has gone, and another one of its name is there.
+    #[error(
+        "{table} was dropped while it was read, and perhaps made again: its rows are not what was planned; load it again with --fresh"
+    )]
+    Remade {
+        /// The table.
+        table: String,
+    },
     /// No answer, however often it was asked.
     #[error("{table} cannot be read on behind token {token}: {reason}")]
     GaveUp {
@@ -229,6 +253,13 @@ pub enum Error {
     /// An answer that is not as the protocol has it.
     #[error("the server sent a page that is broken")]
     BrokenPage,
+    /// A row that was not asked for, or none.
+    #[error("the server sent a row with a key that cannot be right")]
+    Key {
+        /// What is wrong.
+        #[source]
+        source: BadKey,
+    },
     /// A position that is not one of the table's.
     #[error("the ledger's position does not fit the table")]
     Position {
@@ -249,11 +280,15 @@ impl Error {
 
     /// A key that came is not as keys are.
     pub(super) fn key(source: BadKey) -> Error {
-        Error::Position { source }
+        Error::Key { source }
     }
 
     /// A statement on `table` was refused, in the server's words: they are about names and the recipe's `where`.
-    pub(super) fn statement(table: &str, error: &PrepareError) -> Error {
+    pub(super) fn statement(table: &str, error: &NotPrepared) -> Error {
+        let error = match error {
+            NotPrepared::Refused(error) => error,
+            NotPrepared::Late(limit) => return Error::Timeout { limit: *limit, key: "request_timeout" },
+        };
         let words = match error {
             PrepareError::AllAttemptsFailed { first_attempt: RequestAttemptError::DbError(_, words) } => {
                 words
@@ -267,6 +302,10 @@ impl Error {
 
 fn server_says(words: &str) -> String {
     if words.is_empty() { String::new() } else { format!(" (\"{words}\")") }
+}
+
+fn or_drop(column: &str, is_key: bool) -> String {
+    if is_key { String::new() } else { format!(", or leave the column out with {{ drop = [\"{column}\"] }}") }
 }
 
 /// What happened at each host; hosts with the same reason together.

@@ -34,10 +34,13 @@ use crate::position::Position;
 /// Pages as they come; the fetching ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Pages {
-    receiver: mpsc::Receiver<Result<Page, Error>>,
+    receiver: mpsc::Receiver<Said>,
     runtime: Handle,
     task: AbortHandle,
 }
+
+/// A page, or `None`: all have come. A channel that is closed says nothing: whoever fetches may have died.
+type Said = Result<Option<Page>, Error>;
 
 /// What came next.
 pub(super) enum Came {
@@ -69,6 +72,7 @@ impl Pages {
             turn: Turn::take(&cluster.readers, candidates, &cluster.client.datacenter),
             patience: Patience::default(),
             last: None,
+            end,
             table,
             selection,
             walk,
@@ -86,8 +90,10 @@ impl Pages {
             let receiver = &mut self.receiver;
             let soon = self.runtime.block_on(async { tokio::time::timeout(LOOK_UP, receiver.recv()).await });
             match soon {
-                Ok(Some(page)) => return page.map(Came::Page),
-                Ok(None) => return Ok(Came::End),
+                Ok(Some(said)) => return said.map(|page| page.map_or(Came::End, Came::Page)),
+                Ok(None) => {
+                    return Err(Error::Internal("the reading of a table ended in the middle of a split"));
+                }
                 Err(_) if stop.load(Ordering::Relaxed) => return Ok(Came::Stopped),
                 Err(_) => {}
             }
@@ -124,8 +130,10 @@ struct Fetch {
     patience: Patience,
     /// The key of the last row that came, with its token, unless the walk knows it.
     last: Option<(i64, Vec<u8>)>,
+    /// The split's last token.
+    end: i64,
     rows_left: Option<u64>,
-    sender: mpsc::Sender<Result<Page, Error>>,
+    sender: mpsc::Sender<Said>,
 }
 
 /// What a page was followed by.
@@ -139,10 +147,15 @@ enum Then {
 
 impl Fetch {
     async fn run(mut self) {
-        if let Err(error) = self.walk_on().await {
-            // Whoever does not listen any more has a reason.
-            let _ = self.sender.send(Err(error)).await;
-        }
+        let end = match self.walk_on().await {
+            Ok(()) => self.same_table().await,
+            Err(error @ Error::Refused { .. }) => {
+                Err(self.table.became(&self.selection).await.unwrap_or(error))
+            }
+            Err(error) => Err(error),
+        };
+        // Whoever does not listen any more has a reason.
+        let _ = self.sender.send(end.map(|()| None)).await;
     }
 
     async fn walk_on(&mut self) -> Result<(), Error> {
@@ -155,12 +168,25 @@ impl Fetch {
                 Ok(true) => {
                     self.last = None;
                     self.walk.exhausted();
+                    self.patience.reset();
                 }
                 Ok(false) => return Ok(()),
-                Err(failure) => self.recover(failure, &step).await?,
+                Err(failure) => self.recover(failure, (step.start, step.end)).await?,
             }
         }
         Ok(())
+    }
+
+    /// An error if the table is not the one that was planned: one that was dropped and made again between two pages may
+    /// have the same columns, and has other rows.
+    async fn same_table(&mut self) -> Result<(), Error> {
+        loop {
+            match self.table.is_there().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(Error::Remade { table: self.table.key().into() }),
+                Err(failure) => self.recover(failure, (self.end, self.end)).await?,
+            }
+        }
     }
 
     /// All pages of a step. False when no more are wanted.
@@ -191,15 +217,14 @@ impl Fetch {
         let permit = self.permit().await;
         let session: &Session = &self.table.cluster.client.session;
         let (answer, next) = session.execute_single_page(&prepared.statement, values, state).await?;
-        let rows = answer.into_rows_result().map_err(|_| Failure::Fatal(self.changed()))?;
+        let rows = answer.into_rows_result().map_err(|_| Error::BrokenPage)?;
         if !same_columns(&prepared.columns, &rows) {
-            return Err(Failure::Fatal(self.changed()));
+            return Err(Error::Changed { table: self.table.key().into() }.into());
         }
         let wanted = match kind {
             Statement::Keys => self.take_keys(&rows)?,
             _ => self.hand_over(&rows, permit).await?,
         };
-        self.patience.reset();
         Ok(match next.into_paging_control_flow() {
             _ if !wanted => Then::Stop,
             ControlFlow::Break(()) => Then::Done,
@@ -217,7 +242,7 @@ impl Fetch {
 
     async fn prepared(&self, statement: Statement) -> Result<Prepared, Failure> {
         let text = self.selection.select.text(statement);
-        Ok(self.table.cluster.prepared(text).await?)
+        Ok(self.table.cluster.prepared(&text).await?)
     }
 
     /// Large pages are had one at a time by all readers together.
@@ -242,10 +267,12 @@ impl Fetch {
         let partition = page.head(page.rows() - 1, self.selection.partition);
         let token = key::token(partition, self.selection.partition).map_err(Error::key)?;
         self.table.cluster.rate.take(count, bytes).await;
-        if self.sender.send(Ok(page.with_permit(permit))).await.is_err() {
+        if self.sender.send(Ok(Some(page.with_permit(permit)))).await.is_err() {
             return Ok(false);
         }
         self.last = Some((token, cells));
+        // Not for a page without rows, nor for one of keys: what failed behind it begins anew.
+        self.patience.reset();
         self.rows_left = self.rows_left.map(|left| left.saturating_sub(count));
         Ok(self.rows_left != Some(0))
     }
@@ -259,23 +286,22 @@ impl Fetch {
         Ok(true)
     }
 
-    /// Makes ready for another attempt, after a while and with another node, or gives up.
-    async fn recover(&mut self, failure: Failure, step: &Step) -> Result<(), Error> {
+    /// Makes ready for another attempt to read a range, after a while and with another node, or gives up.
+    async fn recover(&mut self, failure: Failure, (start, end): (i64, i64)) -> Result<(), Error> {
         let table = self.table.key();
         match failure {
             Failure::Fatal(error) => return Err(error),
             Failure::TooMuch(reason) => {
                 if !self.size.shrink() && !self.walk.halve() {
-                    let (start, end) = (step.start, step.end);
                     return Err(Error::Unreadable { table: table.into(), start, end, reason });
                 }
-                tracing::info!(table, start = step.start, end = step.end, %reason, "reading less at once");
+                tracing::info!(table, start, end, %reason, "reading less at once");
             }
             Failure::Again(reason) => {
                 let Some(wait) = self.patience.wait_of(ATTEMPTS) else {
-                    return Err(Error::GaveUp { table: table.into(), token: step.start, reason });
+                    return Err(Error::GaveUp { table: table.into(), token: start, reason });
                 };
-                tracing::warn!(table, start = step.start, %reason, wait_ms = wait.as_millis() as u64, "reading again");
+                tracing::warn!(table, start, %reason, wait_ms = wait.as_millis() as u64, "reading again");
                 tokio::time::sleep(wait).await;
                 self.turn.go_on();
             }
@@ -284,10 +310,6 @@ impl Fetch {
             self.walk.behind_key(token, &cells).map_err(Error::key)?;
         }
         Ok(())
-    }
-
-    fn changed(&self) -> Error {
-        Error::Changed { table: self.table.key().into() }
     }
 }
 
@@ -310,4 +332,32 @@ fn page_of(rows: &QueryRowsResult, width: usize) -> Result<Option<Page>, Error> 
     let cell = first.and_then(|cell| cell.slice).ok_or(Error::BrokenPage)?;
     let bytes = cell.as_original_frame_bytes().clone();
     Page::new(bytes, rows.rows_num(), width).map(Some).map_err(broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a reader hears from a task that does this.
+    fn hear<F: Future<Output = ()> + Send + 'static>(
+        task: impl FnOnce(mpsc::Sender<Said>) -> F,
+    ) -> Result<Came, Error> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (sender, receiver) = mpsc::channel(1);
+        let task = runtime.spawn(task(sender)).abort_handle();
+        let mut pages = Pages { receiver, runtime: runtime.handle().clone(), task };
+        pages.next(&AtomicBool::new(false))
+    }
+
+    #[test]
+    fn a_task_that_dies_is_not_the_end_of_a_split() {
+        let died = hear(|sender| async move {
+            let _sender = sender;
+            panic!("a mistake of the driver");
+        });
+        assert!(matches!(died, Err(Error::Internal(_))));
+        let ended = hear(|sender| async move { drop(sender.send(Ok(None)).await) });
+        assert!(matches!(ended, Ok(Came::End)));
+    }
 }

@@ -3,6 +3,8 @@
 
 use scylla::routing::partitioner::{Murmur3Partitioner, Partitioner, PartitionerHasher};
 
+use crate::position::Position;
+
 /// What is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
@@ -29,16 +31,45 @@ pub enum BadKey {
         /// As it is stored.
         said: i64,
     },
-    /// The token is in another split.
-    #[error("token {token} is not behind {start} and up to {end}, where the split is")]
+    /// The token is in another split, or before rows that came.
+    #[error("token {token} is not behind {start} and up to {end}, where it can be")]
     Outside {
         /// Of the key.
         token: i64,
-        /// The split is behind this token.
+        /// What is left of the split is behind this token.
         start: i64,
         /// The split's last token.
         end: i64,
     },
+}
+
+/// The tokens that the rows of a split may have. They come in order, so they never go back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tokens {
+    /// The least one that may come next.
+    least: i64,
+    end: i64,
+}
+
+impl Tokens {
+    /// Behind `from` up to `end`; a position in a file has none.
+    pub(super) fn new(from: &Position, end: i64) -> Tokens {
+        let least = match from {
+            Position::File { .. } => i64::MIN,
+            Position::Token(start) => start.saturating_add(1),
+            Position::Key { token, .. } => *token,
+        };
+        Tokens { least, end }
+    }
+
+    /// A row has come.
+    pub(super) fn take(&mut self, token: i64) -> Result<(), BadKey> {
+        if token < self.least || token > self.end {
+            return Err(BadKey::Outside { token, start: self.least.saturating_sub(1), end: self.end });
+        }
+        self.least = token;
+        Ok(())
+    }
 }
 
 /// A row's key, taken apart.
@@ -218,5 +249,18 @@ mod tests {
                 prop_assert_eq!(encode(partition.chain(clustering)), bytes);
             }
         }
+    }
+
+    #[test]
+    fn tokens_of_a_split_never_go_back_and_never_leave_it() {
+        let mut tokens = Tokens::new(&Position::Token(5), 9);
+        assert_eq!(tokens.take(5), Err(BadKey::Outside { token: 5, start: 5, end: 9 }));
+        assert!(tokens.take(7).is_ok() && tokens.take(7).is_ok());
+        assert_eq!(tokens.take(6), Err(BadKey::Outside { token: 6, start: 6, end: 9 }));
+        assert!(tokens.take(9).is_ok() && tokens.take(10).is_err());
+        let mut tokens = Tokens::new(&Position::Key { token: 5, cells: [].into() }, i64::MAX);
+        assert!(tokens.take(4).is_err() && tokens.take(5).is_ok() && tokens.take(i64::MAX).is_ok());
+        let mut ring = Tokens::new(&Position::Token(i64::MIN), i64::MAX);
+        assert!(ring.take(i64::MIN + 1).is_ok());
     }
 }

@@ -25,6 +25,7 @@ mod fetch;
 mod host;
 mod json;
 pub mod key;
+mod masks;
 mod moment;
 mod name;
 mod nodes;

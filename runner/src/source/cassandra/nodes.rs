@@ -1,5 +1,6 @@
-//! Which nodes have a row, and which of them is asked for it: the owners of its token first, those of the local
-//! datacenter before others, the one with the fewest readers before the rest. Must not know what is read.
+//! Which nodes have a row, and which of them is asked for it: the owners of its token first, the one with the fewest
+//! readers before the rest. Nodes of another datacenter are asked only where none of the own can be reached that has
+//! the row: a quorum there does not know of what was just written here. Must not know what is read.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,10 @@ pub(super) struct Readers {
 pub(super) struct Turn {
     readers: Arc<Readers>,
     nodes: Vec<Arc<Node>>,
+    /// The first of the nodes, which have the token.
+    owners: usize,
+    /// The datacenter that is read from.
+    home: String,
     asked: usize,
 }
 
@@ -32,17 +37,16 @@ impl Turn {
         let Candidates { mut nodes, owners } = candidates;
         let mut by_node = readers.by_node.lock().unwrap_or_else(PoisonError::into_inner);
         let load = |node: &Arc<Node>| by_node.get(&node.host_id).copied().unwrap_or(0);
-        let is_remote = |node: &Arc<Node>| node.datacenter.as_deref() != Some(home);
         let (own, others) = nodes.split_at_mut(owners);
         for part in [own, others] {
             // Stable: the ring's order stays among equals.
-            part.sort_by_key(|node| (!node.is_connected(), is_remote(node), load(node)));
+            part.sort_by_key(|node| (!node.is_connected(), is_remote(node, home), load(node)));
         }
         if let Some(first) = nodes.first() {
             *by_node.entry(first.host_id).or_default() += 1;
         }
         drop(by_node);
-        Turn { readers: Arc::clone(readers), nodes, asked: 0 }
+        Turn { readers: Arc::clone(readers), nodes, owners, home: home.into(), asked: 0 }
     }
 
     /// The node to ask; `None` leaves it to the driver.
@@ -53,7 +57,12 @@ impl Turn {
     /// Goes on to the next node, in turn.
     pub(super) fn go_on(&mut self) {
         self.count(false);
-        self.asked = (self.asked + 1) % self.nodes.len().max(1);
+        let places = self.nodes.iter().enumerate().map(|(at, node)| Place {
+            is_owner: at < self.owners,
+            is_remote: is_remote(node, &self.home),
+            is_connected: node.is_connected(),
+        });
+        self.asked = next(&places.collect::<Vec<_>>(), self.asked);
         self.count(true);
     }
 
@@ -69,6 +78,30 @@ impl Drop for Turn {
     fn drop(&mut self) {
         self.count(false);
     }
+}
+
+fn is_remote(node: &Node, home: &str) -> bool {
+    node.datacenter.as_deref() != Some(home)
+}
+
+/// What counts of a node when the next one is chosen.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// It has the row.
+    is_owner: bool,
+    /// It is in another datacenter than the one that is read from.
+    is_remote: bool,
+    is_connected: bool,
+}
+
+/// The node to ask after the one `asked`, in turn. Those of other datacenters are left out as long as one at home that
+/// has the row is connected (where nobody knows who has it: any one at home): whatever it answers, it is there.
+fn next(places: &[Place], asked: usize) -> usize {
+    let owners_are_known = places.iter().any(|place| place.is_owner);
+    let has_it = |place: &Place| place.is_owner || !owners_are_known;
+    let at_home = places.iter().any(|place| !place.is_remote && place.is_connected && has_it(place));
+    let mut turn = (1..=places.len()).map(|step| (asked + step) % places.len());
+    turn.find(|at| !(at_home && places[*at].is_remote)).unwrap_or(0)
 }
 
 /// The nodes to ask for a token.
@@ -108,4 +141,42 @@ pub(super) fn owners(
     let locator = state.replica_locator();
     let replicas = locator.replicas_for_token(Token::new(token), &keyspace.strategy, datacenter, &table);
     replicas.into_replicas_ordered().into_iter().map(|(node, _)| Arc::clone(node)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: Place = Place { is_owner: true, is_remote: false, is_connected: true };
+    const OTHER: Place = Place { is_owner: false, ..OWNER };
+    const REMOTE: Place = Place { is_remote: true, ..OWNER };
+
+    /// Who is asked, one after the other, when each one fails.
+    fn turns(places: &[Place]) -> Vec<usize> {
+        std::iter::successors(Some(0), |asked| Some(next(places, *asked))).take(places.len() + 1).collect()
+    }
+
+    #[test]
+    fn a_range_stays_at_home_while_an_owner_there_is_connected_whatever_it_answers() {
+        assert_eq!(turns(&[OWNER, REMOTE]), [0, 0, 0]);
+        assert_eq!(turns(&[OWNER, OWNER, REMOTE, REMOTE, OTHER]), [0, 1, 4, 0, 1, 4]);
+        let away = Place { is_connected: false, ..OWNER };
+        assert_eq!(turns(&[OWNER, REMOTE, away, OTHER]), [0, 2, 3, 0, 2]);
+    }
+
+    #[test]
+    fn another_datacenter_is_asked_where_no_owner_at_home_is_connected() {
+        let away = Place { is_connected: false, ..OWNER };
+        assert_eq!(turns(&[away, REMOTE, OTHER]), [0, 1, 2, 0]);
+        assert_eq!(turns(&[REMOTE, REMOTE, OTHER]), [0, 1, 2, 0], "the keyspace is not kept here");
+    }
+
+    #[test]
+    fn where_owners_are_unknown_any_node_at_home_will_do() {
+        let remote = Place { is_owner: false, ..REMOTE };
+        assert_eq!(turns(&[OTHER, remote, OTHER]), [0, 2, 0, 2]);
+        let away = Place { is_connected: false, ..OTHER };
+        assert_eq!(turns(&[away, remote]), [0, 1, 0]);
+        assert_eq!(next(&[], 0), 0);
+    }
 }

@@ -6,14 +6,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{ArrayRef, BooleanArray};
 use arrow_select::filter::filter;
 
 use super::Error;
+use super::decode::as_timestamps;
 use super::fetch::{Came, Pages};
-use super::key;
+use super::key::{self, Tokens};
 use super::original::raw_json;
 use super::page::Page;
 use super::refuse::Refused;
@@ -39,6 +38,7 @@ pub struct Reader {
     columns: Vec<Column>,
     /// The last partition key, as it came, and its token: rows of a partition have one.
     partition: Option<(Box<[u8]>, i64)>,
+    tokens: Tokens,
     memory: Memory,
     batch_bytes: usize,
 }
@@ -58,6 +58,8 @@ struct Built {
     empties: u64,
     /// In the columns.
     bytes: usize,
+    /// A row of them is larger than a batch.
+    is_large: bool,
 }
 
 impl Reader {
@@ -80,6 +82,7 @@ impl Reader {
             selection,
             columns,
             partition: None,
+            tokens: Tokens::new(from, end),
             memory: memory.clone(),
             batch_bytes: memory.batch_bytes(),
         })
@@ -101,12 +104,12 @@ impl Reader {
         let rows = self.rows_of_batch(max_rows.max(1));
         let is_large = self.page.bytes_of(rows.start, rows.end) > self.batch_bytes;
         let loan = is_large.then(|| self.memory.borrow_pool());
-        let Built { rows, outs, empties, bytes } = self.decode(rows)?;
+        let Built { rows, outs, empties, is_large, .. } = self.decode(rows)?;
         self.next = rows.end;
         let source_bytes = self.page.bytes_of(rows.start, rows.end) as u64;
         let mut batch = self.build(rows, outs, empties)?;
         batch.source_bytes = source_bytes;
-        batch.loan = loan.or_else(|| (bytes > self.batch_bytes).then(|| self.memory.borrow_pool()));
+        batch.loan = loan.or_else(|| is_large.then(|| self.memory.borrow_pool()));
         Ok(Next::Batch(batch))
     }
 
@@ -126,7 +129,8 @@ impl Reader {
     /// Fills the columns with as many of `rows` as a batch holds, one at least. A cell may be small and what is built of
     /// it large (a document of a type with many fields, most without a value), so it is looked at after every few rows.
     fn decode(&mut self, rows: Range<usize>) -> Result<Built, Error> {
-        let mut built = Built { rows: rows.start..rows.start, outs: Vec::new(), empties: 0, bytes: 0 };
+        let (rows_built, outs) = (rows.start..rows.start, Vec::new());
+        let mut built = Built { rows: rows_built, outs, empties: 0, bytes: 0, is_large: false };
         let mut step = Step::default();
         while built.rows.end < rows.end && built.bytes <= self.batch_bytes {
             let some = step.next(built.rows.len(), built.bytes, self.batch_bytes);
@@ -134,6 +138,7 @@ impl Reader {
             self.decode_part(part, &mut built)?;
             built.bytes = self.columns.iter().map(Column::held_bytes).sum();
         }
+        built.is_large = step.is_large(built.bytes, self.batch_bytes);
         Ok(built)
     }
 
@@ -229,6 +234,7 @@ impl Reader {
             return Ok(*token);
         }
         let token = key::token(cells, self.selection.partition).map_err(Error::key)?;
+        self.tokens.take(token).map_err(Error::key)?;
         self.partition = Some((cells.into(), token));
         Ok(token)
     }
@@ -241,17 +247,11 @@ impl Reader {
         reason: Cow<'static, str>,
     ) -> Reject {
         let wanted = &self.selection.wanted;
-        let names: Vec<&str> = wanted.iter().map(|wanted| wanted.field.name.as_str()).collect();
-        let types: Vec<_> = wanted.iter().map(|wanted| wanted.ty.clone()).collect();
+        let columns: Vec<_> = wanted.iter().map(|wanted| (&wanted.field, &wanted.ty)).collect();
         let cells: Vec<_> = wanted.iter().map(|wanted| self.page.cell(row, wanted.cell)).collect();
-        let (json, cut) = raw_json(&names, &types, &cells);
+        let (json, cut) = raw_json(&columns, &cells, &self.table.cluster.settings.values);
         Reject { position, stage: Stage::Read, code, reason, original: Original::Columns(json), cut }
     }
-}
-
-/// The time of writing is a `bigint` of microseconds since 1970, as our timestamps are.
-fn as_timestamps(micros: &ArrayRef) -> ArrayRef {
-    Arc::new(micros.as_primitive::<Int64Type>().reinterpret_cast::<TimestampMicrosecondType>())
 }
 
 /// The rows that stay, of each column.

@@ -3,6 +3,7 @@
 use scylla::errors::{DbError, ExecutionError, PrepareError, RequestAttemptError};
 
 use super::Error;
+use super::cluster::NotPrepared;
 use super::reason::Reason;
 
 /// Why a request failed.
@@ -53,6 +54,15 @@ impl From<PrepareError> for Failure {
     }
 }
 
+impl From<NotPrepared> for Failure {
+    fn from(error: NotPrepared) -> Failure {
+        match error {
+            NotPrepared::Refused(error) => error.into(),
+            NotPrepared::Late(_) => Failure::Again(Reason::NoAnswer),
+        }
+    }
+}
+
 fn of_answer(answer: &DbError, words: &str, reason: Reason) -> Failure {
     match answer {
         DbError::ReadFailure { .. } if is_too_much(words) => Failure::TooMuch(reason),
@@ -78,7 +88,7 @@ fn is_too_much(words: &str) -> bool {
     !words.contains(" from /") || ["TOMBSTONES", "READ_SIZE"].iter().any(|reason| words.contains(reason))
 }
 
-/// How often a request is tried again before it is given up: over a minute, if each attempt fails at once.
+/// How often a request is tried again before it is given up: under a minute, if each attempt fails at once.
 pub(super) const ATTEMPTS: u32 = 12;
 
 #[cfg(test)]

@@ -30,7 +30,8 @@ pub struct Settings {
     /// are in several.
     #[schemars(example = &"dc1")]
     pub datacenter: Option<String>,
-    /// Ask nodes of other datacenters as well, after those of `datacenter`.
+    /// Ask nodes of other datacenters as well, where no node of `datacenter` that has the rows can be reached. What was
+    /// written in `datacenter` may not have got there.
     pub allow_remote: bool,
     /// Who logs in; without it nobody does, which a cluster with `AllowAllAuthenticator` takes.
     #[schemars(example = &"etl")]
@@ -240,13 +241,20 @@ impl Settings {
         }
     }
 
-    /// What a consistency that is weaker than most of the replicas gives up.
+    /// What a consistency gives up that is weaker than most of the replicas, or holds for one datacenter where others may
+    /// be read.
     pub fn note(&self) -> Option<&'static str> {
-        let weak = matches!(self.consistency, Consistency::LocalOne | Consistency::One);
-        weak.then_some(
-            "with this `source.cassandra.consistency` one replica is believed: rows that it missed are not loaded, and \
-             a retry on another one may pass over some; LOCAL_QUORUM does not",
-        )
+        match self.consistency {
+            Consistency::LocalOne | Consistency::One => Some(
+                "with this `source.cassandra.consistency` one replica is believed: rows that it missed are not loaded, \
+                 and a retry on another one may pass over some; LOCAL_QUORUM does not",
+            ),
+            Consistency::LocalQuorum if self.allow_remote => Some(
+                "with `source.cassandra.allow_remote` another datacenter is believed where no replica of the own can be \
+                 reached: rows that have not got there yet are not loaded",
+            ),
+            _ => None,
+        }
     }
 
     /// How far TLS is asked for, by default too.
@@ -342,6 +350,14 @@ mod tests {
             let problems = settings(text).problems();
             assert_eq!(problems.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [key], "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_recipe_gives_up_is_noted() {
+        let note = |text: &str| settings(text).note().unwrap_or_default();
+        assert!(note("").is_empty() && note("consistency = 'QUORUM'\nallow_remote = true").is_empty());
+        assert!(note("consistency = 'ONE'\nallow_remote = true").contains("one replica is believed"));
+        assert!(note("allow_remote = true").contains("another datacenter is believed"));
     }
 
     #[test]

@@ -9,6 +9,8 @@
 
 use std::fmt::Write;
 
+use super::name::quoted;
+
 /// How a clustering column orders the rows of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -42,6 +44,15 @@ pub enum Selector {
     Ttl(String),
 }
 
+impl Selector {
+    /// The column that it is, or is asked of.
+    pub fn column(&self) -> &str {
+        match self {
+            Selector::Column(name) | Selector::Writetime(name) | Selector::Ttl(name) => name,
+        }
+    }
+}
+
 /// Which rows are asked for; the values that each one is bound with, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Statement {
@@ -67,13 +78,12 @@ pub struct Select {
     shape: TableShape,
     list: Vec<Selector>,
     filter: Option<String>,
-    limit: Option<u32>,
 }
 
 impl Select {
     /// For the columns `wanted` besides the key, and what else is wanted of columns. What is named twice is asked for
-    /// once. `filter` is the recipe's `where`: the server filters what it reads. `limit` holds for each statement.
-    pub fn new(shape: TableShape, wanted: &[Selector], filter: Option<&str>, limit: Option<u32>) -> Select {
+    /// once. `filter` is the recipe's `where`: the server filters what it reads.
+    pub fn new(shape: TableShape, wanted: &[Selector], filter: Option<&str>) -> Select {
         let names = shape.partition.iter().chain(shape.clustering.iter().map(|(name, _)| name));
         let mut list: Vec<Selector> = names.cloned().map(Selector::Column).collect();
         let is_column = |selector: &&Selector| matches!(selector, Selector::Column(_));
@@ -84,7 +94,7 @@ impl Select {
             }
         }
         let filter = filter.map(str::trim).filter(|filter| !filter.is_empty()).map(String::from);
-        Select { shape, list, filter, limit }
+        Select { shape, list, filter }
     }
 
     /// What the columns of every result are, in their order: the partition key, the clustering columns, the other
@@ -112,14 +122,7 @@ impl Select {
             format!("SELECT {} FROM {from} WHERE {condition}", joined(self.list.iter().map(selected), ", "));
         // Writing into a string does not fail. The line's end ends a comment that the filter may end with.
         if let Some(filter) = &self.filter {
-            let _ = writeln!(text, " AND {filter}");
-        }
-        if let Some(limit) = self.limit {
-            // The server's own limit is an int.
-            let _ = write!(text, " LIMIT {}", limit.min(i32::MAX.unsigned_abs()));
-        }
-        if self.filter.is_some() {
-            text.push_str(" ALLOW FILTERING");
+            let _ = write!(text, " AND {filter}\n ALLOW FILTERING");
         }
         text
     }
@@ -161,10 +164,6 @@ fn selected(selector: &Selector) -> String {
     }
 }
 
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 fn joined(parts: impl Iterator<Item = String>, between: &str) -> String {
     parts.collect::<Vec<_>>().join(between)
 }
@@ -195,7 +194,7 @@ mod tests {
             Selector::Writetime("v".into()),
             column("v"),
         ];
-        let select = Select::new(shape(), &wanted, None, None);
+        let select = Select::new(shape(), &wanted, None);
         assert_eq!(
             select.text(Statement::Partition),
             r#"SELECT "account", "se""ct", "at", "no", "v", ttl("v"), writetime("v") FROM "bank"."Order" WHERE "account" = ? AND "se""ct" = ?"#
@@ -208,7 +207,7 @@ mod tests {
 
     #[test]
     fn each_statement_asks_for_its_rows() {
-        let select = Select::new(shape(), &[], None, None);
+        let select = Select::new(shape(), &[], None);
         let condition = |statement| select.text(statement).split_once(" WHERE ").unwrap().1.to_string();
         let token = r#"token("account", "se""ct")"#;
         assert_eq!(condition(Statement::FirstRange), format!("{token} <= ?"));
@@ -226,15 +225,15 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_and_a_limit_stand_behind_every_condition_but_that_for_keys() {
-        let select = Select::new(shape(), &[], Some(" v > 3 -- cheap\n"), Some(u32::MAX));
+    fn a_filter_stands_behind_every_condition_but_that_for_keys() {
+        let select = Select::new(shape(), &[], Some(" v > 3 -- cheap\n"));
         for statement in select.statements() {
             let text = select.text(statement);
-            let behind = " AND v > 3 -- cheap\n LIMIT 2147483647 ALLOW FILTERING";
+            let behind = " AND v > 3 -- cheap\n ALLOW FILTERING";
             assert_eq!(text.ends_with(behind), statement != Statement::Keys, "{text}");
             assert_eq!(text.contains("cheap"), statement != Statement::Keys, "{text}");
         }
-        let limited = Select::new(shape(), &[], Some("  "), Some(5));
-        assert!(limited.text(Statement::FirstRange).ends_with(" <= ? LIMIT 5"));
+        let unfiltered = Select::new(shape(), &[], Some("  "));
+        assert!(unfiltered.text(Statement::FirstRange).ends_with(" <= ?"));
     }
 }

@@ -7,6 +7,8 @@ const MOST_ROWS: usize = 256;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Step {
     last: usize,
+    /// Bytes that were built before the last step.
+    before: usize,
 }
 
 impl Step {
@@ -15,7 +17,14 @@ impl Step {
         let row_bytes = bytes.checked_div(rows).unwrap_or(0).max(1);
         let fit = limit.saturating_sub(bytes) / row_bytes;
         self.last = fit.clamp(1, self.last.saturating_mul(4).clamp(1, MOST_ROWS));
+        self.before = bytes;
         self.last
+    }
+
+    /// Whether the last step alone built more than `limit`, now that there are so many bytes: of one row that is larger
+    /// than a batch, or of rows that suddenly are much wider.
+    pub(super) fn is_large(self, bytes: usize, limit: usize) -> bool {
+        bytes.saturating_sub(self.before) > limit
     }
 }
 
@@ -25,8 +34,8 @@ mod tests {
 
     const LIMIT: usize = 256 * 1024;
 
-    /// The steps until `limit` bytes are built, where each row becomes so many.
-    fn steps(row_bytes: impl Fn(usize) -> usize) -> (Vec<usize>, usize) {
+    /// The steps until `LIMIT` bytes are built, where each row becomes so many; and whether the last one was large.
+    fn steps(row_bytes: impl Fn(usize) -> usize) -> (Vec<usize>, usize, bool) {
         let (mut step, mut all, mut rows, mut bytes) = (Step::default(), Vec::new(), 0, 0);
         while bytes <= LIMIT && rows < 1000 {
             let more = step.next(rows, bytes, LIMIT);
@@ -34,21 +43,31 @@ mod tests {
             rows += more;
             all.push(more);
         }
-        (all, bytes)
+        (all, bytes, step.is_large(bytes, LIMIT))
     }
 
     #[test]
     fn rows_like_those_before_them_take_few_steps_and_fill_a_batch() {
         assert_eq!(steps(|_| 100).0, [1, 4, 16, 64, 256, 256, 256, 256]);
-        let (all, bytes) = steps(|_| 20_000);
-        assert_eq!((all, bytes), (vec![1, 4, 8, 1], 280_000));
+        assert_eq!(steps(|_| 20_000), (vec![1, 4, 8, 1], 280_000, false));
         assert_eq!(steps(|_| 100 << 20).0, [1]);
         assert_eq!(steps(|_| 0).0.len(), 8);
     }
 
     #[test]
     fn rows_that_are_suddenly_wider_are_few() {
-        let (_, bytes) = steps(|row| if row < 100 { 10 } else { 20_000 });
+        let (_, bytes, _) = steps(|row| if row < 100 { 10 } else { 20_000 });
         assert!(bytes <= LIMIT + MOST_ROWS * 20_000, "{bytes}");
+    }
+
+    #[test]
+    fn only_a_row_that_is_larger_than_a_batch_is_large_wherever_it_comes() {
+        for row_bytes in [0, 1, 480, 20_000, LIMIT - 1, LIMIT] {
+            assert!(!steps(|_| row_bytes).2, "{row_bytes}");
+        }
+        assert!(!steps(|row| row % 3 * 10_000).2);
+        for large in [0, 1, 300] {
+            assert!(steps(|row| if row == large { LIMIT + 1 } else { 480 }).2, "{large}");
+        }
     }
 }

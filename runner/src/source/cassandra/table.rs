@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
+use uuid::Uuid;
 
 use super::Error;
 use super::cluster::Cluster;
 use super::cql_type::{CqlType, Native};
 use super::decode::Decoder;
-use super::describe::{Column, Description, Kind, describe, of_keyspace};
+use super::describe::{Column, Description, ID, Kind, describe, of_keyspace};
+use super::masks;
 use super::name::TableName;
 use super::options::Options;
+use super::retry::Failure;
 use super::ring::{Ring, ring};
 use super::statement::{Order, Select, Selector, TableShape};
 use crate::schema::{Field, Scalar, Type};
@@ -25,6 +28,8 @@ pub struct Table {
     /// The name in ledger and messages.
     key: String,
     description: Description,
+    /// Columns that we see masked.
+    masked: Vec<String>,
     /// How large rows are, about; 0 where nothing is known.
     row_bytes: AtomicU64,
     extras: Vec<Extra>,
@@ -69,6 +74,8 @@ impl Table {
     /// Asks the cluster what the table is made of.
     pub async fn open(cluster: &Arc<Cluster>, name: TableName, options: Options) -> Result<Table, Error> {
         let description = describe(&cluster.client.session, &name).await?;
+        let user = cluster.settings.user.as_deref();
+        let masked = masks::masked(&cluster.client.session, &name, user).await?;
         let mut extras = Vec::new();
         for (function, columns) in [("writetime", &options.writetime), ("ttl", &options.ttl)] {
             for (new, column) in columns {
@@ -85,7 +92,8 @@ impl Table {
         }
         fields.extend(extras.iter().map(|extra| Field::nullable(extra.name.clone(), extra.field)));
         let (key, cluster) = (name.to_string(), Arc::clone(cluster));
-        Ok(Table { cluster, name, key, description, extras, options, fields, row_bytes: AtomicU64::new(0) })
+        let row_bytes = AtomicU64::new(0);
+        Ok(Table { cluster, name, key, description, masked, row_bytes, extras, options, fields })
     }
 
     /// The tables of a keyspace, in the order of their names.
@@ -140,10 +148,35 @@ impl Table {
         let selection = self.select(wanted)?;
         for statement in selection.select.statements() {
             let text = selection.select.text(statement);
-            let prepared = self.cluster.prepared(text).await;
+            let prepared = self.cluster.prepared(&text).await;
             prepared.map_err(|error| Error::statement(self.key(), &error))?;
         }
         Ok(())
+    }
+
+    /// Whether it is still there, and not another one of its name instead.
+    pub(super) async fn is_there(&self) -> Result<bool, Failure> {
+        let prepared = self.cluster.prepared(ID).await?;
+        let name = (&self.name.keyspace, &self.name.table);
+        let answer = self.cluster.client.session.execute_unpaged(&prepared.statement, name).await?;
+        let rows = answer.into_rows_result().map_err(|_| Error::BrokenPage)?;
+        let id = rows.maybe_first_row::<(Uuid,)>().map_err(|_| Error::BrokenPage)?;
+        Ok(id == Some((self.description.id,)))
+    }
+
+    /// What is told of it where the server refuses to read on: it was altered as far as `selection` goes, or has gone.
+    /// None if it is as it was, or that cannot be said.
+    pub(super) async fn became(&self, selection: &Selection) -> Option<Error> {
+        let table = self.key.clone();
+        let now = match describe(&self.cluster.client.session, &self.name).await {
+            Ok(now) if now.id == self.description.id => now,
+            Ok(_) | Err(Error::NoTable { .. }) => return Some(Error::Remade { table }),
+            Err(_) => return None,
+        };
+        let column = |all: &Description, name: &str| all.columns.iter().find(|c| c.name == name).cloned();
+        let mut names = selection.select.list().iter().map(Selector::column);
+        let is_same = names.all(|name| column(&now, name) == column(&self.description, name));
+        (!is_same).then_some(Error::Changed { table })
     }
 
     /// What it is now, as JSON: another table, or other types of columns that are read, make other rows.
@@ -174,13 +207,17 @@ impl Table {
         };
         for column in &columns[..key] {
             self.refuse_custom(&column.name, &column.ty)?;
+            self.refuse_masked(&column.name)?;
         }
-        let select = Select::new(shape, &selectors, self.options.filter.as_deref(), None);
+        let select = Select::new(shape, &selectors, self.options.filter.as_deref());
         let mut chosen = Vec::with_capacity(wanted.len());
         for (index, selector) in wanted.iter().zip(&selectors) {
             let (_, ty) = self.column(*index)?;
             let field = self.fields[*index].clone();
             self.refuse_custom(&field.name, ty)?;
+            if let Selector::Column(name) = selector {
+                self.refuse_masked(name)?;
+            }
             let cell = select.list().iter().position(|listed| listed == selector);
             let cell = cell.ok_or(Error::Internal("a wanted column is not asked for"))?;
             let decoder = Decoder::new(ty, &self.cluster.settings.values, cell < key);
@@ -209,6 +246,14 @@ impl Table {
                 Err(Error::CustomType { table, column, class })
             }
         }
+    }
+
+    fn refuse_masked(&self, column: &str) -> Result<(), Error> {
+        if !self.masked.iter().any(|masked| masked == column) {
+            return Ok(());
+        }
+        let is_key = self.description.columns.iter().any(|known| known.name == column && known.is_key());
+        Err(Error::Masked { table: self.key.clone(), column: column.to_owned(), is_key })
     }
 }
 

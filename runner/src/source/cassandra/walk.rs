@@ -87,16 +87,6 @@ impl Walk {
         Walk { partition, clustering, start, end, token: None, ranges }
     }
 
-    /// Moves on behind all that a token has.
-    pub fn behind_token(&mut self, token: i64) -> Result<(), BadKey> {
-        if token < self.start || token > self.end {
-            return Err(BadKey::Outside { token, start: self.start, end: self.end });
-        }
-        self.token = None;
-        self.leave(token);
-        Ok(())
-    }
-
     /// Moves on behind a row: its key's cells, as in [`Key::parse`], and its token.
     pub fn behind_key(&mut self, said: i64, cells: &[u8]) -> Result<(), BadKey> {
         let key = Key::parse(cells, self.partition, self.clustering)?;
@@ -163,13 +153,6 @@ impl Walk {
         if !token.exhausted() {
             self.token = None;
         }
-    }
-
-    /// The token up to which all is done, where the walk is between two tokens and has moved at all. It serves as a
-    /// position, from which nothing that was read without finding a row is read again.
-    pub fn done_to(&self) -> Option<i64> {
-        let at = self.ranges.last().map_or(self.end, |(start, _)| *start);
-        (self.token.is_none() && at > self.start).then_some(at)
     }
 
     /// Makes the step's range half as large, with the other half behind it. False if it is one token, or the walk

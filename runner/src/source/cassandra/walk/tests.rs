@@ -80,8 +80,6 @@ proptest! {
             let mut walk = walk(&table, split);
             walk.behind_key(row.token, &row.cells).unwrap();
             prop_assert_eq!(&read(&table, &mut walk), &all[at + 1..]);
-            walk.behind_token(row.token).unwrap();
-            prop_assert_eq!(read(&table, &mut walk), table.rows(row.token, split.1));
         }
     }
 
@@ -90,38 +88,32 @@ proptest! {
         table in tables(), split in splits(), chances in prop::collection::vec((0..8_usize, 0..4_u8), 0..40),
     ) {
         let (mut walk, mut found) = (walk(&table, split), Vec::<Came>::new());
-        let mut position = None;
+        // The last row of the step in hand.
+        let mut last: Option<Came> = None;
         let mut chances = chances.into_iter();
         while let Some(step) = walk.step() {
-            let (before, Some((kept, error))) = (found.len(), chances.next()) else {
-                take(&table, &mut walk, &step, &mut found);
-                walk.exhausted();
-                continue;
-            };
+            let (before, (kept, error)) = (found.len(), chances.next().unwrap_or_default());
             take(&table, &mut walk, &step, &mut found);
             if error == 0 {
                 walk.exhausted();
-                position = walk.done_to().map(Ok).or(found.last().cloned().map(Err)).or(position);
+                last = None;
                 continue;
             }
             // The step ends with an error behind some of its rows: from the last one, perhaps in smaller ranges.
             found.truncate(before + kept);
             if found.len() > before {
-                position = found.last().cloned().map(Err);
+                last = found.last().cloned();
             }
             for _ in 1..error {
                 let whole = walk.step();
                 let halved = walk.halve();
                 prop_assert_eq!(halved, walk.step() != whole);
             }
-            match &position {
-                Some(Ok(token)) => walk.behind_token(*token).unwrap(),
-                Some(Err(row)) => walk.behind_key(row.token, &row.cells).unwrap(),
-                None => {}
+            if let Some(row) = &last {
+                walk.behind_key(row.token, &row.cells).unwrap();
             }
         }
         prop_assert_eq!(found, table.rows(split.0, split.1));
-        prop_assert_eq!(walk.done_to(), (split.0 < split.1).then_some(split.1));
     }
 }
 
@@ -167,7 +159,6 @@ fn within_a_token_nothing_can_be_halved_and_the_step_names_the_token() {
     let cells = encode([Some(&key_values(1, 5, 0)[0][..]), Some(b"c")]);
     walk.behind_key(5, &cells).unwrap();
     assert!(!walk.halve());
-    assert_eq!(walk.done_to(), None);
     let step = walk.step().unwrap();
     assert_eq!((step.statement, step.start, step.end), (Statement::Rest { equal: 0 }, 4, 5));
 }
@@ -175,12 +166,9 @@ fn within_a_token_nothing_can_be_halved_and_the_step_names_the_token() {
 #[test]
 fn a_range_that_was_read_without_a_row_is_not_read_again() {
     let mut walk = Walk::new(1, 0, 0, 100);
-    assert_eq!(walk.done_to(), None);
     assert!(walk.halve());
     walk.exhausted();
-    assert_eq!(walk.done_to(), Some(50));
     assert!(walk.halve());
-    walk.behind_token(50).unwrap();
     let step = walk.step().unwrap();
     assert_eq!((step.start, step.end), (50, 75), "what was halved stays so");
 }
@@ -191,9 +179,6 @@ fn a_position_of_another_split_or_with_another_token_is_refused() {
     let mut walk = Walk::new(1, 0, 5, 9);
     assert_eq!(walk.behind_key(5, &cells), Err(BadKey::Outside { token: 5, start: 5, end: 9 }));
     assert_eq!(walk.behind_key(6, &cells), Err(BadKey::Token { token: 5, said: 6 }));
-    assert_eq!(walk.behind_token(10), Err(BadKey::Outside { token: 10, start: 5, end: 9 }));
-    assert!(walk.behind_token(9).is_ok());
-    assert_eq!(walk.step(), None);
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl Table {
         let clustering = orders.iter().enumerate().map(|(n, order)| (format!("c{n}"), *order)).collect();
         let partition = (0..columns).map(|n| format!("p{n}")).collect();
         let shape = TableShape { keyspace: "k".into(), table: "t".into(), partition, clustering };
-        Table { columns, orders, select: Select::new(shape, &[], None, None), partitions: BTreeMap::new() }
+        Table { columns, orders, select: Select::new(shape, &[], None), partitions: BTreeMap::new() }
     }
 
     /// Adds a partition of this token, a static-only one if it has no rows.

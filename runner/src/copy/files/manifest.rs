@@ -3,7 +3,7 @@
 //! Must not know: how the files that it speaks of are written.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -75,7 +75,9 @@ impl Manifest {
     pub(super) fn read(path: &Path) -> io::Result<Option<Manifest>> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         let manifest: Manifest = serde_json::from_str(&text)?;

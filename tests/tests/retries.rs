@@ -187,10 +187,9 @@ async fn a_server_that_restarts_in_the_middle_of_a_load_costs_time_and_no_row() 
         bed.recipe(&format!("{run}\n{}", customers::recipe_table("customers.csv")));
         let mut etl = bed.start();
         gate.reached(8, &mut etl).await;
-        gate.open_wide().await;
-        bed.slow_down(10).await;
         server.restart(mode);
         bed.client = server.server().client("restart").await;
+        Gate::of(&bed).open_wide().await;
         etl.finish().await.code(0).says(&["reopening the split at its committed position"]);
         assert_same(&customers::expected(&file), &customers::loaded(&bed.client).await);
         assert_eq!(bed.is_finished().await, 6000, "{mode}");

@@ -17,8 +17,10 @@ pub(super) const KEEPALIVE_RETRIES: u32 = 3;
 
 /// Settings that exist everywhere. Those that a text's meaning hangs on are here as far as it is our text: how the server
 /// reads a text of the user's (the order in `1/2/2024`, the language of `money`) is for the user to set.
-const PINNED: [(&str, &str); 8] = [
+const PINNED: [(&str, &str); 9] = [
     ("array_nulls", "on"),
+    // What the ledger waits for it has to see.
+    ("default_transaction_isolation", "read committed"),
     ("TimeZone", "UTC"),
     ("DateStyle", "ISO"),
     ("IntervalStyle", "postgres"),

@@ -1,8 +1,9 @@
 //! A keyspace, a database, and recipes from the one into the other.
 
-use etl_tests::bed::{Bed, Process, until};
+use etl_tests::bed::Bed;
 use etl_tests::cassandra::Keyspace;
 use etl_tests::customers::{Row, assert_same, rows_of};
+pub(crate) use etl_tests::gate::Gate;
 use etl_tests::harness::Ran;
 use etl_tests::{cql_text, json_text};
 
@@ -86,53 +87,5 @@ impl Load {
 fn compact(row: &mut Row, json: &[usize]) {
     for at in json {
         row[*at] = row[*at].as_deref().map(json_text::compact);
-    }
-}
-
-/// Lets chunks into tables of the target one by one: each further one waits inside its transaction.
-pub(crate) struct Gate<'a>(&'a Bed);
-
-impl<'a> Gate<'a> {
-    /// In front of a table; closed at first.
-    pub(crate) async fn close(bed: &'a Bed, table: &str) -> Gate<'a> {
-        bed.sql(&format!(
-            "CREATE TABLE public.gate (open bigint); INSERT INTO public.gate VALUES (0);
-             CREATE FUNCTION public.pass() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-                 WHILE (SELECT coalesce(sum(chunks), 0) FROM etl.ledger) >= (SELECT open FROM public.gate) LOOP
-                     PERFORM pg_sleep(0.005);
-                 END LOOP;
-                 RETURN NULL;
-             END $$;
-             CREATE TRIGGER pass AFTER INSERT ON public.{table} FOR EACH STATEMENT EXECUTE FUNCTION public.pass()"
-        ))
-        .await;
-        Gate(bed)
-    }
-
-    /// Lets through until the ledger has so many chunks.
-    pub(crate) async fn open(&self, chunks: i64) {
-        self.0.sql(&format!("UPDATE public.gate SET open = {chunks}")).await;
-    }
-
-    /// Waits until so many chunks are committed, or `etl` ended.
-    pub(crate) async fn reached(&self, chunks: i64, etl: &mut Process) {
-        let committed = async || self.0.progress().await.chunks >= chunks;
-        until("the chunks", async || (committed().await || etl.has_ended()).then_some(())).await;
-    }
-
-    /// Waits until a chunk stands in front of it.
-    pub(crate) async fn somebody_waits(&self, etl: &mut Process) {
-        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                       AND wait_event = 'PgSleep'";
-        let waits = async || self.0.number(waiting).await > 0;
-        until("a chunk in front of the gate", async || (waits().await || etl.has_ended()).then_some(()))
-            .await;
-    }
-
-    /// After a `kill -9`: a server process that sleeps does not see that its client is gone.
-    pub(crate) async fn disperse(&self) {
-        let end = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity \
-                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        self.0.number(end).await;
     }
 }

@@ -15,6 +15,22 @@ async fn null_elements_stay_null_whatever_the_role_or_the_database_says_of_them(
     assert_eq!(bed.number("SELECT count(*) FROM t WHERE id = 2 AND tags[1] = 'NULL'").await, 1);
 }
 
+/// Who forgets a load has to see what was added while it waited for it.
+#[tokio::test]
+async fn a_role_whose_transactions_see_one_moment_loads_and_forgets_as_any_other() {
+    let bed = Bed::new("session_isolation").await;
+    bed.sql(
+        "ALTER DATABASE session_isolation SET default_transaction_isolation = 'repeatable read'; \
+         CREATE TABLE t (id int, isolation text DEFAULT current_setting('transaction_isolation'))",
+    )
+    .await;
+    bed.folder.write("data.csv", "id\n1\n2\n");
+    bed.recipe("[[tables]]\nfrom = \"data.csv\"\ninto = \"public.t\"\n");
+    bed.run().code(0);
+    bed.etl(["--fresh", "--yes"]).run().code(0);
+    assert_eq!(bed.number("SELECT count(*) FROM t WHERE isolation = 'read committed'").await, 4);
+}
+
 /// Its streams wait for a lock longer than the test has patience: nothing else ends their backends.
 #[tokio::test]
 async fn a_killed_run_whose_backends_wait_for_a_lock_is_noticed_and_another_one_takes_over() {

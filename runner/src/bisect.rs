@@ -1,8 +1,8 @@
 //! A batch that a module could not take whole: its rows are tried in halves, in the source's order, down to single
 //! ones.
 //!
-//! A batch of n rows takes at most 2n - 1 calls, and 2 log n for one guilty row. What runs into the time limit is
-//! dear: no more than [`MAX_OUT_OF_TIME`] rows of a batch may.
+//! A batch of n rows takes at most 2n - 1 calls, and 2 log n for one guilty row; and n more where rows that fail alone are
+//! tried once more. What runs into the time limit is dear: no more than [`MAX_OUT_OF_TIME`] rows of a batch may.
 //!
 //! Must not know: why a module was stopped, and what becomes of the rows.
 
@@ -55,6 +55,11 @@ impl Bisect {
         let middle = batch.rows.div_ceil(2);
         let (first, last) = batch.cut(middle);
         self.parts.extend([last, first]);
+    }
+
+    /// Puts the batch in hand in front of what is left, to be tried once more.
+    pub(crate) fn again(&mut self, batch: Batch) {
+        self.parts.push(batch);
     }
 
     /// Notes that the batch in hand was one row, and failed. False when too many ran into the time limit.

@@ -151,6 +151,8 @@ pub struct Walker {
     /// The columns of a batch.
     fields: Vec<Field>,
     bisect: Bisect,
+    /// The instance has taken rows already: what it makes of others may be its own doing.
+    is_used: bool,
     /// Batches that a module could not take whole.
     stops: u64,
     live: Arc<Live>,
@@ -163,7 +165,8 @@ impl Walker {
         let instance = path.chain.open()?;
         let encoder = Encoder::new(path.chain.output()).with_vectors(&path.vectors);
         let fields = path.chain.reads().iter().map(|read| path.fields[*read].clone()).collect();
-        Ok(Walker { path, instance, encoder, fields, bisect: Bisect::default(), stops: 0, live, stop })
+        let bisect = Bisect::default();
+        Ok(Walker { path, instance, encoder, fields, bisect, is_used: false, stops: 0, live, stop })
     }
 
     /// Walks a split from its position to its end and hands its chunks to `messages`.
@@ -231,6 +234,7 @@ impl Walker {
             Ok(outcome) => outcome,
             Err(error) => return self.contain(error, batch, piece, chunk),
         };
+        self.is_used = true;
         let started = Instant::now();
         let rows = self.encoder.bind(&outcome.columns)?;
         let condemned = condemned_in(&batch, chunk.walked(), &piece.condemned);
@@ -254,7 +258,8 @@ impl Walker {
         Ok(true)
     }
 
-    /// A module was stopped on this batch: its halves are tried by new instances, and a row that fails alone is a reject.
+    /// A module was stopped on this batch: its halves are tried by new instances, and a row that a new instance cannot take
+    /// alone is a reject.
     fn contain(
         &mut self,
         error: transform::Error,
@@ -274,9 +279,17 @@ impl Walker {
             }
         }
         self.instance.reopen()?;
-        if batch.rows > 1 {
-            self.bisect.halve(batch);
-            return Ok(true);
+        let was_used = std::mem::replace(&mut self.is_used, false);
+        match (batch.rows, was_used) {
+            (2.., _) => {
+                self.bisect.halve(batch);
+                return Ok(true);
+            }
+            (_, true) => {
+                self.bisect.again(batch);
+                return Ok(true);
+            }
+            (_, false) => {}
         }
         if !self.bisect.failed_alone(matches!(stopped.why, transform::Why::Time(_))) {
             let (source_key, place) = (piece.unit.key().into(), batch.starts.at(0));

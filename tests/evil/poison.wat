@@ -7,10 +7,12 @@
 ;; A reject: row, reason.
 (data (i32.const 0x500) (i32 0  0x180 4))
 
+(global $calls (mut i32) (i32.const 0))
 (func $deeper (param i32) (result i32) (i32.add (i32.const 1) (call $deeper (local.get 0))))
 
 (func (export "transform") (param $rows i32) (param $columns i32) (param i32) (result i32)
   (local $row i32) (local $offset i32) (local $start i32)
+  (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
   (i64.store offset=0 (i32.const 0x400) (i64.const 0))
   (i32.store offset=4 (i32.const 0x400) (local.get $rows))
   (i64.store offset=8 (i32.const 0x400) (i64.const 0))
@@ -32,6 +34,8 @@
 (func $look (param $letter i32) (param $row i32) (param $rows i32) (param $columns i32) (param $offset i32) (param $start i32)
   ;; T: traps
   (if (i32.eq (local.get $letter) (i32.const 84)) (then unreachable))
+  ;; W: traps in an instance that was used before
+  (if (i32.and (i32.eq (local.get $letter) (i32.const 87)) (i32.gt_u (global.get $calls) (i32.const 1))) (then unreachable))
   ;; C: traps in company, not alone
   (if (i32.eq (local.get $letter) (i32.const 67))
     (then (if (i32.gt_u (local.get $rows) (i32.const 1)) (then unreachable))))

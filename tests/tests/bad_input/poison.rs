@@ -39,8 +39,13 @@ struct Poisoned {
 fn poisoned(last: u32, class: impl Fn(u32) -> Option<usize>) -> Poisoned {
     let mut poisoned = Poisoned { content: "id,word\n".into(), rows: Vec::new() };
     for id in 1..=last {
-        // A `C` can be taken alone.
-        let first = class(id).map_or(if id % 97 == 5 { 'C' } else { 'g' }, |class| CLASSES[class].0);
+        // A `C` can be taken alone, a `W` by a new instance.
+        let good = match id % 97 {
+            5 => 'C',
+            50 => 'W',
+            _ => 'g',
+        };
+        let first = class(id).map_or(good, |class| CLASSES[class].0);
         let _ = writeln!(poisoned.content, "{id},{first}{HUSH} {id}");
         poisoned.rows.push((id, class(id)));
     }

@@ -275,7 +275,10 @@ async fn two_probes_may_fail_and_a_third_may_not() {
     drop(server.database("balance_probes").await);
     let (port, hang_ups) = hangs_up(server.port).await;
     let url = format!("postgres://etl@127.0.0.1:{port}/balance_probes?sslmode=disable");
-    let cluster = Cluster::connect(&Settings::of_url(&url), &Environment::default(), "test").await.unwrap();
+    let cluster =
+        Cluster::connect(&Settings::of_url(&url), &Environment::from_iter([("USER", "nobody")]), "test")
+            .await
+            .unwrap();
     let nodes = cluster.nodes().await.unwrap().nodes;
     for (failures, is_well) in [(0, true), (2, true), (3, false)] {
         hang_ups.store(failures, Relaxed);

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -187,7 +187,7 @@ impl Running {
     /// Waits for its end.
     pub(crate) fn collect(mut self) -> Ran {
         let status = self.child.wait().expect("a child");
-        let [stdout, stderr] = self.outputs.map(Listener::to_its_end);
+        let [stdout, stderr] = self.outputs.map(Listener::all);
         Ran::of(&Output { status, stdout, stderr })
     }
 }
@@ -205,11 +205,13 @@ impl Listener {
         let reading = thread::spawn(move || {
             let mut more = [0; 4096];
             loop {
-                match pipe.read(&mut more).expect("a pipe") {
-                    0 => return,
-                    length => {
+                match pipe.read(&mut more) {
+                    Ok(0) => return,
+                    Ok(length) => {
                         heard.lock().unwrap_or_else(PoisonError::into_inner).extend(&more[..length]);
                     }
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => panic!("a pipe: {error}"),
                 }
             }
         });
@@ -220,10 +222,9 @@ impl Listener {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn to_its_end(self) -> Vec<u8> {
+    fn all(self) -> Vec<u8> {
         self.reading.join().expect("a listener");
-        let said = std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
-        said
+        std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

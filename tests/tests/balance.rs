@@ -3,9 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use etl::copy::postgres::connect::{Cluster, PROBES};
+use etl::copy::postgres::environment::Environment;
+use etl::copy::postgres::settings::Settings;
 use etl_tests::bed::{Bed, until};
 use etl_tests::customers::{self, assert_same, csv, expected, loaded, rows_of};
+use etl_tests::postgres::Server;
 use etl_tests::server::{PrivateServer, Setup, free_port};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
@@ -243,4 +249,40 @@ async fn a_right_authority_does_not_make_a_wrong_host_name_right() {
     run("other.example").code(5).says(&["other.example", "db.example"]);
     run("db.example").code(0);
     server.psql("DO $$ BEGIN ASSERT (SELECT count(*) FROM customers) = 200; END $$");
+}
+
+/// Hangs up on the next connections, as many as it is told; all others are served.
+async fn hangs_up(server: u16) -> (u16, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let next = Arc::new(AtomicUsize::new(0));
+    let left = Arc::clone(&next);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            if left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err() {
+                let mut server =
+                    tokio::net::TcpStream::connect(("127.0.0.1", server)).await.expect("the server");
+                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+            }
+        }
+    });
+    (port, next)
+}
+
+#[tokio::test]
+async fn two_probes_may_fail_and_a_third_may_not() {
+    let server = Server::of_the_test_run();
+    drop(server.database("balance_probes").await);
+    let (port, hang_ups) = hangs_up(server.port).await;
+    let url = format!("postgres://etl@127.0.0.1:{port}/balance_probes?sslmode=disable");
+    let cluster =
+        Cluster::connect(&Settings::of_url(&url), &Environment::from_iter([("USER", "nobody")]), "test")
+            .await
+            .unwrap();
+    let nodes = cluster.nodes().await.unwrap().nodes;
+    for (failures, is_well) in [(0, true), (2, true), (3, false)] {
+        hang_ups.store(failures, Relaxed);
+        assert_eq!(cluster.probe(&nodes[0], PROBES).await.is_ok(), is_well, "{failures}");
+        assert_eq!(hang_ups.load(Relaxed), 0, "each failure is one probe");
+    }
 }

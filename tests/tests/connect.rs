@@ -2,13 +2,11 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use etl::copy::error::{Class, Error};
 use etl::copy::postgres::backend::Backend;
-use etl::copy::postgres::connect::{Cluster, PROBES};
+use etl::copy::postgres::connect::Cluster;
 use etl::copy::postgres::environment::Environment;
 use etl::copy::postgres::nodes::Node;
 use etl::copy::postgres::placement::Placement;
@@ -386,36 +384,4 @@ async fn a_lost_connection_says_why_without_the_servers_text() {
     assert_eq!(error.class(), Class::Connection);
     assert!(error.to_string().contains("57P01") && error.to_string().contains("admin_shutdown"), "{error}");
     assert!(!error.to_string().contains("terminating"), "{error}");
-}
-
-/// Hangs up on the next connections, as many as it is told; all others are served.
-async fn hangs_up(server: u16) -> (u16, Arc<AtomicUsize>) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let next = Arc::new(AtomicUsize::new(0));
-    let left = Arc::clone(&next);
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            if left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err() {
-                let mut server = tokio::net::TcpStream::connect(("127.0.0.1", server)).await.unwrap();
-                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
-            }
-        }
-    });
-    (port, next)
-}
-
-#[tokio::test]
-async fn two_probes_may_fail_and_a_third_may_not() {
-    let server = Server::of_the_test_run();
-    drop(server.database("connect_probes").await);
-    let (port, hang_ups) = hangs_up(server.port).await;
-    let url = format!("postgres://etl@127.0.0.1:{port}/connect_probes?sslmode=disable");
-    let cluster = connect(&url).await.unwrap();
-    let nodes = cluster.nodes().await.unwrap().nodes;
-    for (failures, is_well) in [(0, true), (2, true), (3, false)] {
-        hang_ups.store(failures, Relaxed);
-        assert_eq!(cluster.probe(&nodes[0], PROBES).await.is_ok(), is_well, "{failures}");
-        assert_eq!(hang_ups.load(Relaxed), 0, "each failure is one probe");
-    }
 }

@@ -69,6 +69,7 @@ impl Folder {
             }
         }
         command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Etl(command)
     }
 }
@@ -115,6 +116,7 @@ impl Etl {
             };
         }
         script.current_dir(self.0.get_current_dir().expect("a folder")).stdin(Stdio::piped());
+        script.stdout(Stdio::piped()).stderr(Stdio::piped());
         self.0 = script;
         let mut child = self.start();
         let (mut keyboard, mut screen) = (child.stdin.take(), child.stdout.take().expect("piped"));
@@ -151,9 +153,9 @@ impl Etl {
         running.collect()
     }
 
-    /// Starts it, with both outputs piped.
+    /// Starts it, with both outputs piped, unless [`Etl::stdout_to`] says where one goes.
     pub fn start(mut self) -> Child {
-        self.0.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("etl can be started")
+        self.0.spawn().expect("etl can be started")
     }
 }
 
@@ -166,8 +168,9 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn of(etl: Etl) -> Running {
         let mut child = etl.start();
-        let (out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
-        Running { child, outputs: [Listener::to(out), Listener::to(err)] }
+        let out = child.stdout.take().map_or_else(|| Listener::to(io::empty()), Listener::to);
+        let err = Listener::to(child.stderr.take().expect("piped"));
+        Running { child, outputs: [out, err] }
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {

@@ -18,6 +18,7 @@ pub mod create_table;
 pub mod empty;
 pub mod environment;
 mod failure;
+mod forget;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod identifier;

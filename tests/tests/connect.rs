@@ -306,31 +306,6 @@ async fn nodes_come_from_yb_servers_without_read_replicas_and_dead_addresses() {
 }
 
 #[tokio::test]
-async fn a_server_without_yb_servers_is_not_asked_again_and_never_with_an_error() {
-    let server = Server::of_the_test_run();
-    let client = server.database("connect_no_list").await;
-    let cluster = connect(&server.url("127.0.0.1", "connect_no_list")).await.unwrap();
-    let nodes = cluster.nodes().await.unwrap().nodes;
-    // A failed statement would end this transaction.
-    cluster.control.client.batch_execute("BEGIN").await.unwrap();
-    assert!(cluster.new_nodes(&cluster.control, &nodes).await.unwrap().is_none());
-    cluster.control.client.batch_execute("SELECT 1; COMMIT").await.unwrap();
-    client.batch_execute(&yb_servers(&[("127.0.0.2", server.port, "primary")])).await.unwrap();
-    let found = cluster.new_nodes(&cluster.control, &nodes).await.unwrap().unwrap();
-    assert_eq!(names(&found), ["127.0.0.2"]);
-    // What failed for another reason may work next time.
-    client
-        .batch_execute(
-            "ALTER FUNCTION yb_servers() RENAME TO list; CREATE FUNCTION yb_servers(OUT host text, OUT port \
-            bigint, OUT node_type text, OUT public_ip text) RETURNS SETOF record LANGUAGE sql AS \
-            $$ SELECT '', 1 / (random() * 0)::bigint, '', '' $$",
-        )
-        .await
-        .unwrap();
-    assert!(matches!(cluster.new_nodes(&cluster.control, &nodes).await, Err(Error::Server(_))));
-}
-
-#[tokio::test]
 async fn without_a_reachable_listed_node_the_configured_hosts_are_used_and_it_is_said() {
     let server = Server::of_the_test_run();
     let client = server.database("connect_fallback").await;

@@ -32,6 +32,8 @@ pub struct Progress {
     pub chunks: i64,
     /// Rows read in them.
     pub read: i64,
+    /// Of those, rows that are rejects.
+    pub rejected: i64,
     /// Splits known.
     pub splits: i64,
     /// Splits done.
@@ -98,7 +100,7 @@ impl Bed {
             return Progress::default();
         }
         let sql = "SELECT coalesce(sum(chunks), 0)::bigint, coalesce(sum(read), 0)::bigint, count(*), \
-                   count(*) FILTER (WHERE done), \
+                   count(*) FILTER (WHERE done), coalesce(sum(rejected), 0)::bigint, \
                    coalesce((SELECT bool_and(tiled) FROM etl.source), false) FROM etl.ledger";
         let row = self.client.query_one(sql, &[]).await.expect("the ledger can be read");
         Progress {
@@ -106,7 +108,8 @@ impl Bed {
             read: row.get(1),
             splits: row.get(2),
             done: row.get(3),
-            tiled: row.get(4),
+            rejected: row.get(4),
+            tiled: row.get(5),
         }
     }
 

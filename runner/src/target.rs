@@ -353,7 +353,7 @@ fn told<T>(result: Result<T, Error>, key: &str, problems: &mut Vec<Problem>) -> 
 fn columns(job: &Job, table: &Table) -> Vec<Part> {
     let columns = job.columns();
     let found = columns.iter().filter_map(|name| table.column(name));
-    found.map(|column| Part { name: format!("column `{}`", column.name), value: column.shape() }).collect()
+    found.map(|column| Part::column(&column.name, column.shape())).collect()
 }
 
 fn parts(job: &Job) -> Vec<Part> {

@@ -15,6 +15,22 @@ pub struct Part {
     pub value: String,
 }
 
+impl Part {
+    /// A column of the target that rows fill, with its type.
+    pub fn column(name: &str, shape: String) -> Part {
+        Part { name: format!("{COLUMN}{name}`"), value: shape }
+    }
+}
+
+const COLUMN: &str = "column `";
+
+/// The parts that a load which began with `before` is compared with: ledgers of format 1 took no note of columns.
+pub(in crate::copy) fn compared(before: &[Part], now: &[Part]) -> Vec<Part> {
+    let is_column = |part: &&Part| part.name.starts_with(COLUMN);
+    let knows_columns = before.iter().any(|part| is_column(&part));
+    now.iter().filter(|part| knows_columns || !is_column(part)).cloned().collect()
+}
+
 /// Over lengths and texts, so that no two lists of parts look alike.
 pub(in crate::copy) fn hash(parts: &[Part]) -> String {
     let mut hasher = Sha256::new();
@@ -85,6 +101,15 @@ mod tests {
 
     fn parts(list: &[(&str, &str)]) -> Vec<Part> {
         list.iter().map(|(name, value)| Part { name: (*name).into(), value: (*value).into() }).collect()
+    }
+
+    #[test]
+    fn columns_are_compared_where_they_were_taken_note_of() {
+        let part = |name: &str| Part { name: name.into(), value: "x".into() };
+        let now = [part("types"), Part::column("id", "int4".into())];
+        assert_eq!(compared(&[part("types")], &now), now[..1]);
+        assert_eq!(compared(&[part("types"), Part::column("other", "text".into())], &now), now);
+        assert_eq!(compared(&[], &now[..1]), now[..1]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::identifier::literal;
 use super::partitions;
 use super::rejects::ascii_json;
 use super::schema::Tables;
-use crate::copy::drift::{Part, differing, hash, no_differences};
+use crate::copy::drift::{Part, compared, differing, hash, no_differences};
 use crate::copy::error::Error;
 use crate::copy::state::{RunKey, Standing, Started};
 use crate::counters::Counts;
@@ -278,8 +278,9 @@ impl Plan {
         table: TableId,
     ) -> Result<(), Error> {
         let mut differences = Vec::new();
-        if stored.hash != hash(parts) {
-            differences = differing(&stored.parts, parts);
+        let parts = compared(&stored.parts, parts);
+        if stored.hash != hash(&parts) {
+            differences = differing(&stored.parts, &parts);
         }
         if stored.oid != i64::from(table.oid) {
             differences.push(format!("table {} was dropped and made again", self.key.target));

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::care::Care;
 use crate::copy;
 use crate::copy::error::Class;
-use crate::copy::files::Destination;
+use crate::copy::files::{Destination, Folder};
 use crate::copy::ledger::{Committed, Gate, Loaded, SplitKey};
 use crate::copy::message::Message;
 use crate::copy::postgres::backend::Backend;
@@ -170,12 +170,7 @@ async fn load(
             }
             (Target::Postgres(_), None) => return put_back(shared, task, None),
             (Target::Files(output), _) => {
-                let destination = Destination {
-                    folder: &output.folders[task.table],
-                    gate: &shared.gate,
-                    live: &shared.live,
-                };
-                write(shared, worker, &task, destination).await.map_err(Failed::from)
+                write(shared, worker, &task, &output.folders[task.table]).await.map_err(Failed::from)
             }
         };
         if moved {
@@ -203,12 +198,9 @@ async fn load(
             task.lost = session.take().map(|session| session.backend().clone());
         }
         match &cause {
+            // Whoever continues searches for the row.
             copy::error::Error::RefusedRow(_) if shared.stopped() && task.unit.can_be_reopened() => {
-                // Whoever continues searches for the row.
-                if let (true, Some(session)) = (usable, session) {
-                    let _ = session.release(&task).await;
-                }
-                return Ok(());
+                return give_back(session, &task).await;
             }
             copy::error::Error::RefusedRow(refused)
                 if task.unit.can_be_reopened() && care.refused(refused) =>
@@ -230,6 +222,14 @@ async fn load(
             },
         }
     }
+}
+
+/// Gives a split back that is not done, if there is still a connection to say so.
+async fn give_back(session: &Option<Session>, task: &Task) -> Result<(), Error> {
+    if let Some(session) = session {
+        let _ = session.release(task).await;
+    }
+    Ok(())
 }
 
 /// Has a split tried again later, at its committed position, unless that was done too often for too long. Without an
@@ -284,12 +284,8 @@ struct Attempt<'a> {
 }
 
 /// One attempt to write a split into its folder, which is locked for this process.
-async fn write(
-    shared: &Shared,
-    worker: &Worker,
-    task: &Task,
-    destination: Destination<'_>,
-) -> Result<Fate, Error> {
+async fn write(shared: &Shared, worker: &Worker, task: &Task, folder: &Folder) -> Result<Fate, Error> {
+    let destination = Destination { folder, gate: &shared.gate, live: &shared.live };
     let mut on_commit = |chunk: &Committed| count(&shared.live, 0, chunk);
     let (messages, mut receiver) = mpsc::channel(1);
     let pace = Pace::new(shared.chunk_rows());

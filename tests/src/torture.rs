@@ -102,6 +102,9 @@ impl Torture {
             println!("{} kills in {} loads", self.killed, self.loads);
             return None;
         }
+        // A load may be over early, by chance; that none is killed is none: there are no failpoints, or it is over too soon.
+        let (killed, loads) = (self.killed, self.loads);
+        assert!(killed + 10 > loads, "{killed} kills in {loads} loads: is it a debug build?");
         let seed = self.replay.unwrap_or_else(|| self.seeds.number());
         self.loads += 1;
         println!("load {} after {} kills: replay it with ETL_TORTURE_SEED={seed}", self.loads, self.killed);
@@ -126,8 +129,6 @@ impl Torture {
             }
             is_whole(bed, random).await;
         }
-        // With fewer, nothing was tortured: failpoints that are not there, or a load that is over too soon.
-        assert!(kills >= 4, "{kills} kills of {wanted}: is it a debug build?");
         self.killed += kills;
         finish(bed, load.code).await;
     }

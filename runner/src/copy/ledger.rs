@@ -67,7 +67,8 @@ impl Ledger {
         }
     }
 
-    /// Forgets a source of which nothing is committed; false where something is, or another process may load it.
+    /// Forgets a source of one split of which nothing is committed; false, and nothing is forgotten, where something is,
+    /// or another process may load it.
     pub async fn drop_source(&self, source: &str) -> Result<bool, Error> {
         match self {
             Ledger::Postgres { control, plan } => {

@@ -131,6 +131,46 @@ async fn of_processes_that_add_the_same_source_or_splits_one_wins_and_the_others
     assert_eq!((stored.tiled_to, stored.tiled), (at(30), true));
 }
 
+/// What a file is replaced by may be cut in more than one split: its ledger is forgotten whole, or not at all.
+#[tokio::test]
+async fn a_source_is_forgotten_only_whole_and_only_where_nothing_of_it_is_committed() {
+    let bed = Bed::new("plans_drop").await;
+    let link = bed.control.link();
+    let mut two = source();
+    two.source = "0.csv".into();
+    assert!(bed.plan.add_source(link, &two).await.unwrap().1);
+    let cut = [NewSplit { start: at(0), end: Some(at(10)) }, NewSplit { start: at(10), end: None }];
+    assert!(bed.plan.append_splits(link, "0.csv", &at(0), &cut, &at(30), true).await.unwrap());
+    let known = async || {
+        let sources = bed.plan.sources(link).await.unwrap();
+        let splits = bed.plan.splits(link).await.unwrap();
+        (
+            sources.into_iter().map(|source| source.source).collect::<Vec<_>>(),
+            splits.into_iter().map(|split| split.key.source).collect::<Vec<_>>(),
+        )
+    };
+    let all =
+        (vec!["0.csv".to_owned(), "a.csv".into()], vec!["0.csv".to_owned(), "0.csv".into(), "a.csv".into()]);
+
+    // Two splits, of which nothing is committed; then one of them is done.
+    assert!(!bed.plan.drop_source(link, "0.csv").await.unwrap());
+    assert_eq!(known().await, all);
+    let session = bed.session().await;
+    let first = bed.claim(&session).await;
+    assert_eq!((first.key.source.as_str(), &first.key.start), ("0.csv", &at(0)));
+    bed.load(&session, &first, chunk(0, 10, true)).await.unwrap();
+    assert!(!bed.plan.drop_source(link, "0.csv").await.unwrap());
+    assert_eq!(known().await, all);
+
+    // One split, of which nothing is committed, and a source that has none yet.
+    assert!(bed.plan.drop_source(link, "a.csv").await.unwrap());
+    let mut none = source();
+    none.source = "z.csv".into();
+    assert!(bed.plan.add_source(link, &none).await.unwrap().1);
+    assert!(bed.plan.drop_source(link, "z.csv").await.unwrap());
+    assert_eq!(known().await, (vec!["0.csv".to_owned()], vec!["0.csv".to_owned(), "0.csv".into()]));
+}
+
 #[tokio::test]
 async fn a_fingerprint_can_be_renewed() {
     let bed = Bed::new("plans_fingerprint").await;

@@ -94,8 +94,9 @@ impl Plan {
         link.rows("renewing a fingerprint", &sql, &params).await.map(|_| ())
     }
 
-    /// Forgets a source that is one split, of which nothing is committed: false where something is, or while another
-    /// process is at work on the run, which may be about to claim it.
+    /// Forgets a source that is one split, or not cut yet, and of which nothing is committed: false where something is,
+    /// where it is more splits (of which one could be claimed while the others are deleted), or while another process is
+    /// at work on the run, which may be about to claim it. False deletes nothing.
     pub async fn drop_source(&self, link: Link<'_>, source: &str) -> Result<bool, Error> {
         match self.refuse_live_owner(link, &Owner::new()).await {
             Err(Error::Busy(_)) => return Ok(false),
@@ -107,10 +108,13 @@ impl Plan {
                  SELECT count(*) AS splits FROM {ledger} WHERE name = $1 AND target = $2 AND source = $3),
              gone AS (
                  DELETE FROM {ledger} AS l WHERE l.name = $1 AND l.target = $2 AND l.source = $3 AND {is_this_load}
-                 AND l.chunks = 0 AND NOT l.done AND (l.owner IS NULL OR NOT {live}) RETURNING 1)
+                 AND l.chunks = 0 AND NOT l.done AND (l.owner IS NULL OR NOT {live})
+                 AND (SELECT splits FROM known) = 1
+                 AND EXISTS (SELECT FROM {sources} WHERE name = $1 AND target = $2 AND source = $3 AND tiled)
+                 RETURNING 1)
              DELETE FROM {sources} WHERE name = $1 AND target = $2 AND source = $3 AND {is_this_load}
              AND (SELECT splits FROM known) = (SELECT count(*) FROM gone)
-             AND tiled = ((SELECT splits FROM known) > 0)
+             AND tiled = ((SELECT splits FROM known) = 1)
              RETURNING true AS gone",
             ledger = self.tables.ledger(),
             sources = self.tables.source(),

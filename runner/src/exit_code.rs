@@ -22,7 +22,8 @@ pub enum ExitCode {
     TooManyRejects = 7,
     /// All rows are loaded but some, which ended as rejects within what the recipe allows.
     DoneWithRejects = 8,
-    /// Recipe, module, source or target changed since the load began; nothing of what it is now was loaded.
+    /// Recipe, module, source or target changed since the load began; chunks that were committed before it was noticed
+    /// stay.
     Drift = 9,
     /// Another `etl run` is at work on what is left; this one loaded nothing twice.
     Busy = 10,

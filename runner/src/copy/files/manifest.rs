@@ -94,10 +94,10 @@ impl Manifest {
         Ok(Some(manifest))
     }
 
-    /// Says that no split's files are there.
+    /// Says that no split's files are there. Those of a source that was dropped stay done: nobody would load them.
     pub(super) fn undo(&mut self) {
         self.finished = None;
-        for split in &mut self.splits {
+        for split in self.splits.iter_mut().filter(|split| !split.source.is_empty()) {
             split.finish(&Counts::default(), 0);
             split.done = false;
         }

@@ -34,9 +34,7 @@ impl Counts {
     pub fn with_skipped(self, rows: u64) -> Option<Counts> {
         Some(Counts { loaded: self.loaded.checked_sub(rows)?, skipped: self.skipped + rows, ..self })
     }
-}
 
-impl Counts {
     /// What was counted since `before`; `None` where that is not a part of it.
     pub fn since(&self, before: &Counts) -> Option<Counts> {
         Some(Counts {

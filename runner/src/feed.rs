@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::copy;
-use crate::copy::error::Class;
 use crate::copy::ledger::{Ledger, NewSplit, Source, Split, SplitKey};
 use crate::feed_adopt::Adopted;
 use crate::job_units::{Cutting, JobUnit};
@@ -58,11 +57,7 @@ impl Feeder<'_> {
         let result = units.into_iter().try_for_each(|unit| self.feed_unit(unit));
         let result = match result {
             // Who stops the run knows, and what is not cut yet is cut by the next one.
-            Err(Error::Copy(error))
-                if self.stopped() && matches!(error.class(), Class::Connection | Class::Passing) =>
-            {
-                Ok(())
-            }
+            Err(Error::Copy(error)) if self.stopped() && error.class().may_pass() => Ok(()),
             other => other,
         };
         match &result {

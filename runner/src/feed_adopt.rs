@@ -92,14 +92,15 @@ pub(crate) async fn adopt(
             leave_out(ledger, job, source, with.base).await?;
         }
     }
+    let mut stored: HashMap<String, Source> =
+        stored.into_iter().map(|source| (source.source.clone(), source)).collect();
     let mut adopted = Vec::new();
     for unit in &job.units {
         if with.stop.load(Ordering::Relaxed) {
             break;
         }
         let now = Now::of(unit, job);
-        let known = stored.iter().find(|source| source.source == unit.unit.key()).cloned();
-        let (source, splits) = match known {
+        let (source, splits) = match stored.remove(unit.unit.key()) {
             Some(source) if !forgotten(ledger, &source, &now).await? => {
                 let its = splits.remove(&source.source).unwrap_or_default();
                 (source, its)

@@ -75,8 +75,8 @@ pub(crate) enum ProblemKind {
     Copy(#[from] crate::copy::error::Error),
 }
 
-/// Makes the recipe's table `index` ready, but for its target.
-/// `cluster` is what the recipe's source answered, if it is one, and `memory` the run's. For a thread that may block, inside a runtime.
+/// Makes the recipe's table `index` ready, but for its target. `cluster` is what the recipe's source answered, if it is
+/// one, and `memory` the run's. For a thread that may block, inside a runtime.
 pub(crate) fn prepare(
     recipe: &Recipe,
     index: usize,

@@ -14,7 +14,6 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::copy;
-use crate::copy::error::Class;
 use crate::copy::ledger::{Gate, Ledger, Limit, Standing, Started};
 use crate::counters::{Counts, Live};
 use crate::feed::{self, Feeder};
@@ -115,11 +114,7 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
         match finish(&shared, &ledgers).await {
             Ok(standings) => (standings, Ok(())),
             // Whoever continues hears how it stands.
-            Err(Error::Copy(error))
-                if shared.stopped() && matches!(error.class(), Class::Connection | Class::Passing) =>
-            {
-                (Vec::new(), Ok(()))
-            }
+            Err(Error::Copy(error)) if shared.stopped() && error.class().may_pass() => (Vec::new(), Ok(())),
             Err(error) => (Vec::new(), Err(error)),
         }
     };

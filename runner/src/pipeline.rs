@@ -280,16 +280,13 @@ impl Walker {
         }
         self.instance.reopen()?;
         let was_used = std::mem::replace(&mut self.is_used, false);
-        match (batch.rows, was_used) {
-            (2.., _) => {
-                self.bisect.halve(batch);
-                return Ok(true);
-            }
-            (_, true) => {
-                self.bisect.again(batch);
-                return Ok(true);
-            }
-            (_, false) => {}
+        if batch.rows > 1 {
+            self.bisect.halve(batch);
+            return Ok(true);
+        }
+        if was_used {
+            self.bisect.again(batch);
+            return Ok(true);
         }
         if !self.bisect.failed_alone(matches!(stopped.why, transform::Why::Time(_))) {
             let (source_key, place) = (piece.unit.key().into(), batch.starts.at(0));

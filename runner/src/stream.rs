@@ -215,7 +215,7 @@ async fn load(
                     shared.queue.busy(task);
                     return Ok(());
                 }
-                Class::Connection | Class::Passing if task.unit.can_be_reopened() => {
+                class if class.may_pass() && task.unit.can_be_reopened() => {
                     return put_back(shared, task, Some(cause));
                 }
                 _ => return Err(cause.into()),

@@ -190,9 +190,8 @@ impl Session {
         self.watched("ending a lost connection", self.link().terminate_own(lost)).await
     }
 
-    /// Commits what the worker hands over; `careful` where refusals are to be expected. Behind an error `unanswered` holds
-    /// the chunk that is in doubt. Gives up when the node shows no
-    /// sign of life while it is waited for.
+    /// Commits what the worker hands over; `careful` where refusals are to be expected. Behind an error `unanswered`
+    /// holds the chunk that is in doubt. Gives up when the node shows no sign of life while it is waited for.
     pub(crate) async fn load(
         &self,
         claimed: &Claimed,

@@ -18,7 +18,7 @@ use crate::copy::postgres::create_table::{Creation, Flavor, Names, Style};
 use crate::copy::postgres::environment::Environment;
 use crate::copy::postgres::nodes::Node;
 use crate::copy::postgres::placement::Placement;
-use crate::copy::postgres::plan::TableId;
+use crate::copy::postgres::plan::{Opening, TableId};
 use crate::copy::postgres::schema::Tables;
 use crate::copy::postgres::table::{Table, describe, find};
 use crate::copy::postgres::write::{Mode, Write};
@@ -212,8 +212,7 @@ impl Connected {
         let backend = Arc::new(self.cluster.control.backend()?);
         let unlogged = table.persistence == table::Persistence::Unlogged;
         let tables = Tables::ensure(self.link(&backend), self.cluster.schema(), unlogged).await?;
-        let key = RunKey { name: name.into(), target: table.name_in_ledger() };
-        Ok((backend, Plan { tables, key, load: None }))
+        Ok((backend, plan_of(name, table, tables)))
     }
 
     /// What the ledger holds of a table's run, without making anything: for the question before it is forgotten.
@@ -224,8 +223,7 @@ impl Connected {
         let Some(tables) = Tables::find(link, self.cluster.schema(), unlogged).await? else {
             return Ok(None);
         };
-        let key = RunKey { name: name.into(), target: table.name_in_ledger() };
-        let plan = Plan { tables, key, load: None };
+        let plan = plan_of(name, table, tables);
         let standing = plan.standing(link).await?;
         let sources = plan.sources(link).await?.into_iter().map(|source| source.source).collect();
         Ok(Some(Held { standing, sources, rejects: plan.rejects(link).await? }))
@@ -244,12 +242,14 @@ impl Connected {
         let control = Arc::new(Control::new(&self.cluster, self.nodes.clone(), stop)?);
         let mut found = Vec::new();
         // Nothing is begun, forgotten or emptied before all tables may be.
+        let owner = &self.owner;
         for (job, table) in jobs.iter().zip(tables) {
             let (backend, plan) = self.plan(name, table).await?;
             let link = self.link(&backend);
             let id = TableId::read(link, &table.qualified(), job.allow_unlogged).await?;
             let parts: Vec<Part> = parts(job).into_iter().chain(columns(job, table)).collect();
-            plan.refuse(link, &self.owner, &parts, id, fresh || job.reads_stdin()).await?;
+            let fresh = fresh || job.reads_stdin();
+            plan.refuse(link, Opening { owner, parts: &parts, table: id, fresh }).await?;
             found.push((plan, backend, id, parts));
         }
         let (mut loadings, mut ledgers, mut all_started) = (Vec::new(), Vec::new(), Vec::new());
@@ -257,11 +257,12 @@ impl Connected {
             let (job, table, link) = (&jobs[index], &tables[index], self.link(&backend));
             if job.reads_stdin() && !fresh {
                 // It is another source each time: what it was before is no part of this run, and nowhere else.
-                plan.forget_but_rejects(link, &self.owner).await?;
+                plan.forget_but_rejects(link, owner).await?;
             }
+            let opening = Opening { owner, parts: &parts, table: id, fresh };
             let (started, id) = match emptyings[index].of(&empty::truncate(table)) {
-                None => (plan.open(link, &self.owner, &parts, id, fresh).await?, id),
-                Some(how) => plan.open_emptied(link, &self.owner, &parts, id, fresh, how).await?,
+                None => (plan.open(link, opening).await?, id),
+                Some(how) => plan.open_emptied(link, opening, how).await?,
             };
             let plan = plan.of_load(&started);
             all_started.push(started);
@@ -275,6 +276,12 @@ impl Connected {
         let database = Database { run, cluster, control, nodes, placement, owner, tables: loadings };
         Ok(Begun { target: Target::Postgres(Box::new(database)), ledgers, started: all_started })
     }
+}
+
+/// A table's run, whichever load of it the ledger holds.
+fn plan_of(name: &str, table: &Table, tables: Tables) -> Plan {
+    let key = RunKey { name: name.into(), target: table.name_in_ledger() };
+    Plan { tables, key, load: None }
 }
 
 impl Database {

@@ -33,6 +33,13 @@ pub enum Class {
     Bug,
 }
 
+impl Class {
+    /// Whether the same may succeed a little later, or on another node.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Class::Connection | Class::Passing)
+    }
+}
+
 /// What failed at the target.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -21,10 +21,10 @@ const MAX_PARTS: usize = 100;
 #[derive(Debug)]
 pub(super) struct State {
     module: String,
-    memory_limit: usize,
-    memory_used: usize,
-    table_limit: usize,
-    table_used: usize,
+    /// In bytes.
+    memory: Quota,
+    /// In elements.
+    tables: Quota,
     log: Log,
     /// What was refused during the current call.
     pub(super) refused: Option<Refused>,
@@ -46,10 +46,8 @@ impl State {
         let name = module.file_name().unwrap_or_default().to_string_lossy();
         State {
             module: untrusted::name(&name),
-            memory_limit: usize::try_from(settings.memory.0).unwrap_or(usize::MAX),
-            memory_used: 0,
-            table_limit: settings.table_elements as usize,
-            table_used: 0,
+            memory: Quota { limit: usize::try_from(settings.memory.0).unwrap_or(usize::MAX), used: 0 },
+            tables: Quota { limit: settings.table_elements as usize, used: 0 },
             log: Log { left: log_lines, half: [String::new(), String::new()] },
             refused: None,
         }
@@ -57,7 +55,7 @@ impl State {
 
     /// Linear memory of the instance, in bytes.
     pub(super) fn memory_used(&self) -> usize {
-        self.memory_used
+        self.memory.used
     }
 
     /// How many lines it may still log.
@@ -116,6 +114,29 @@ struct Log {
     half: [String; 2],
 }
 
+/// What all memories, or all tables, of an instance may use together, and do.
+#[derive(Debug)]
+struct Quota {
+    limit: usize,
+    used: usize,
+}
+
+impl Quota {
+    /// One of them grows: false where its `own` limit is less, and as an error what would be used where that is over
+    /// ours.
+    fn grow(&mut self, current: usize, desired: usize, own: Option<usize>) -> Result<bool, usize> {
+        if own.is_some_and(|own| desired > own) {
+            return Ok(false);
+        }
+        let wanted = self.used.saturating_add(desired.saturating_sub(current));
+        if wanted > self.limit {
+            return Err(wanted);
+        }
+        self.used = wanted;
+        Ok(true)
+    }
+}
+
 impl ResourceLimiter for State {
     fn memory_growing(
         &mut self,
@@ -123,22 +144,16 @@ impl ResourceLimiter for State {
         desired: usize,
         own: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if own.is_some_and(|own| desired > own) {
-            return Ok(false);
-        }
-        let wanted = self.memory_used.saturating_add(desired.saturating_sub(current));
-        if wanted > self.memory_limit {
+        Ok(self.memory.grow(current, desired, own).unwrap_or_else(|wanted| {
             self.refused = Some(Refused::Memory(wanted));
-            return Ok(false);
-        }
-        self.memory_used = wanted;
-        Ok(true)
+            false
+        }))
     }
 
     /// Nothing over the module's own or our limit comes here: the machine has no more. The call ends at once, as no answer
     /// may depend on that.
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.refused = Some(Refused::Host(self.memory_used));
+        self.refused = Some(Refused::Host(self.memory.used));
         Err(error)
     }
 
@@ -148,16 +163,10 @@ impl ResourceLimiter for State {
         desired: usize,
         own: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if own.is_some_and(|own| desired > own) {
-            return Ok(false);
-        }
-        let wanted = self.table_used.saturating_add(desired.saturating_sub(current));
-        if wanted > self.table_limit {
+        Ok(self.tables.grow(current, desired, own).unwrap_or_else(|wanted| {
             self.refused = Some(Refused::Table(wanted));
-            return Ok(false);
-        }
-        self.table_used = wanted;
-        Ok(true)
+            false
+        }))
     }
 
     fn instances(&self) -> usize {

@@ -17,7 +17,7 @@ use etl::copy::postgres::connect::Cluster;
 use etl::copy::postgres::control::Control;
 use etl::copy::postgres::environment::Environment;
 use etl::copy::postgres::ledger::Statements;
-use etl::copy::postgres::plan::{Plan, TableId};
+use etl::copy::postgres::plan::{Opening, Plan, TableId};
 use etl::copy::postgres::schema::Tables;
 use etl::copy::postgres::stream::Stream;
 use etl::copy::postgres::write::Write;
@@ -109,7 +109,9 @@ impl Bed {
         let table = TableId::read(control.link(), "public.t", false).await.unwrap();
         let plan = Plan { tables, key: key(), load: None };
         let owner = Owner::new();
-        let started = plan.open(control.link(), &owner, &parts(), table, false).await.unwrap();
+        let parts = parts();
+        let opening = Opening { owner: &owner, parts: &parts, table, fresh: false };
+        let started = plan.open(control.link(), opening).await.unwrap();
         assert!(matches!(started, Started::New(_)));
         let plan = plan.of_load(&started);
         assert!(plan.add_source(control.link(), &source()).await.unwrap().1);
@@ -121,6 +123,11 @@ impl Bed {
         let cluster = Arc::new(Cluster::connect(&settings, &environment, "test").await.unwrap());
         let asks = Control::new(&cluster, Vec::new(), Arc::default()).unwrap();
         Bed { server, database: database.into(), control, asks, plan, table, owner, gate }
+    }
+
+    /// Of its table.
+    pub(crate) fn opening<'a>(&self, owner: &'a Owner, parts: &'a [Part], fresh: bool) -> Opening<'a> {
+        Opening { owner, parts, table: self.table, fresh }
     }
 
     pub(crate) async fn session(&self) -> Session {

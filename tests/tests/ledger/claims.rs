@@ -79,7 +79,7 @@ async fn a_worker_of_a_load_that_was_forgotten_is_not_taken_for_one_of_the_next(
     let control = bed.control.link();
     // Rows may have another shape now.
     let shape = [Part { name: "types".into(), value: "{\"id\": \"text\"}".into() }];
-    let next = bed.plan.of_load(&bed.plan.open(control, &other, &shape, bed.table, true).await.unwrap());
+    let next = bed.plan.of_load(&bed.plan.open(control, bed.opening(&other, &shape, true)).await.unwrap());
     next.add_source(control, &source()).await.unwrap();
     let split = NewSplit { start: at(0), end: None };
     assert!(next.append_splits(control, "a.csv", &at(0), &[split], &at(0), true).await.unwrap());
@@ -101,7 +101,7 @@ async fn a_process_of_a_load_that_was_forgotten_gets_nothing_of_the_next_and_add
     let (session, control) = (bed.session().await, bed.control.link());
     let old = &bed.plan;
     let split = old.splits(control).await.unwrap()[0].key.clone();
-    let next = old.open(control, &Owner::new(), &parts(), bed.table, true).await.unwrap();
+    let next = old.open(control, bed.opening(&Owner::new(), &parts(), true)).await.unwrap();
     let next = old.of_load(&next);
     next.add_source(control, &source()).await.unwrap();
     let longer = NewSplit { start: at(0), end: Some(at(50)) };
@@ -154,7 +154,7 @@ async fn splits_that_are_added_while_their_load_is_forgotten_are_forgotten_too()
     let add = bed.plan.append_splits(adder.link(), "b.csv", &start, &split, &start, true);
     let forget = async {
         waiting(1).await;
-        bed.plan.open(control, &other, &parts, bed.table, true).await
+        bed.plan.open(control, bed.opening(&other, &parts, true)).await
     };
     let unlock = async {
         waiting(2).await;

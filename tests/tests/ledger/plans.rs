@@ -4,7 +4,7 @@ use etl::copy::drift::Part;
 use etl::copy::error::{Class, Error};
 use etl::copy::postgres::claim::Owner;
 use etl::copy::postgres::empty::Emptying;
-use etl::copy::postgres::plan::TableId;
+use etl::copy::postgres::plan::{Opening, TableId};
 use etl::copy::state::{NewSplit, Started};
 
 use crate::bed::{Bed, at, chunk, key, parts, source};
@@ -13,7 +13,7 @@ use crate::bed::{Bed, at, chunk, key, parts, source};
 async fn a_run_is_new_then_continued_then_finished_then_open_again_with_a_new_source() {
     let bed = Bed::new("plans_life").await;
     let parts = parts();
-    let open = || bed.plan.open(bed.control.link(), &bed.owner, &parts, bed.table, false);
+    let open = || bed.plan.open(bed.control.link(), bed.opening(&bed.owner, &parts, false));
     assert!(matches!(open().await.unwrap(), Started::Continued(standing) if standing.splits == (1, 0)));
     let unfinished = bed.plan.finish(bed.control.link()).await.unwrap();
     assert_eq!(unfinished.finished, None);
@@ -36,7 +36,9 @@ async fn a_run_with_other_settings_is_refused_with_each_difference_named() {
     let other = [("types", "{a: int32}"), ("transforms[1].module flights.wasm", "sha256 ab12")]
         .map(|(name, value)| Part { name: name.into(), value: value.into() });
     let same = parts();
-    let open = |parts, table| bed.plan.open(bed.control.link(), &bed.owner, parts, table, false);
+    let open = |parts, table| {
+        bed.plan.open(bed.control.link(), Opening { table, ..bed.opening(&bed.owner, parts, false) })
+    };
     let error = open(&other, bed.table).await.unwrap_err();
     assert_eq!(error.class(), Class::Drift);
     let text = error.to_string();
@@ -67,7 +69,7 @@ async fn fresh_forgets_the_run_and_leaves_its_rows() {
 
     // Not while another process is at work.
     let (other, parts) = (Owner::new(), parts());
-    let fresh = || bed.plan.open(bed.control.link(), &other, &parts, bed.table, true);
+    let fresh = || bed.plan.open(bed.control.link(), bed.opening(&other, &parts, true));
     let error = fresh().await.unwrap_err();
     assert_eq!(error.class(), Class::Busy);
     assert!(error.to_string().contains("another process loads `run` (through test)"), "{error}");
@@ -184,7 +186,8 @@ async fn two_runs_in_one_ledger_do_not_see_each_other() {
     let mut other = bed.plan.clone();
     other.key = etl::copy::state::RunKey { name: "other".into(), ..key() };
     other.load = None;
-    let started = other.open(bed.control.link(), &bed.owner, &[], bed.table, false).await.unwrap();
+    let opening = bed.opening(&bed.owner, &[], false);
+    let started = other.open(bed.control.link(), opening).await.unwrap();
     assert!(matches!(started, Started::New(_)));
     assert!(other.splits(bed.control.link()).await.unwrap().is_empty());
     other.forget(bed.control.link(), &bed.owner).await.unwrap();
@@ -200,7 +203,8 @@ async fn a_table_is_emptied_only_where_the_ledger_begins_and_somebody_said_yes()
     let open = async |confirmed| {
         let table = TableId::read(bed.control.link(), "public.t", false).await.unwrap();
         let how = Emptying { statement: "TRUNCATE public.t", confirmed };
-        bed.plan.open_emptied(bed.control.link(), &bed.owner, &parts, table, false, how).await
+        let opening = Opening { table, ..bed.opening(&bed.owner, &parts, false) };
+        bed.plan.open_emptied(bed.control.link(), opening, how).await
     };
     for confirmed in [false, true] {
         assert!(
@@ -217,7 +221,9 @@ async fn a_table_is_emptied_only_where_the_ledger_begins_and_somebody_said_yes()
     assert_ne!(table.relfilenode, bed.table.relfilenode);
     assert_eq!(bed.rows().await.0, 0);
     // The ledger knows the file behind the TRUNCATE, and not the one before.
-    let again = |table| bed.plan.open(bed.control.link(), &bed.owner, &parts, table, false);
+    let again = |table| {
+        bed.plan.open(bed.control.link(), Opening { table, ..bed.opening(&bed.owner, &parts, false) })
+    };
     assert!(matches!(again(table).await.unwrap(), Started::Continued(_)));
     assert_eq!(again(bed.table).await.unwrap_err().class(), Class::Drift);
 

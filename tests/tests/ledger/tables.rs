@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper fails as its test does")]
 
 use etl::copy::error::{Class, Error};
-use etl::copy::postgres::plan::{Plan, TableId};
+use etl::copy::postgres::plan::{Opening, Plan, TableId};
 use etl::copy::postgres::schema::Tables;
 use etl::copy::state::Started;
 use etl_tests::postgres::Server;
@@ -60,7 +60,7 @@ async fn a_ledger_of_the_format_before_is_brought_along_and_its_run_goes_on() {
     Tables::check(bed.control.link(), "etl", false).await.unwrap();
     Tables::ensure(bed.control.link(), "etl", false).await.unwrap();
     let parts = parts();
-    let open = bed.plan.open(bed.control.link(), &bed.owner, &parts, bed.table, false);
+    let open = bed.plan.open(bed.control.link(), bed.opening(&bed.owner, &parts, false));
     assert!(matches!(open.await.unwrap(), Started::Continued(_)));
     assert_eq!(bed.number("SELECT count(*) FROM etl.run WHERE target_partitions IS NULL").await, 1);
 }
@@ -115,7 +115,9 @@ async fn an_unlogged_target_is_refused_unless_allowed_and_has_an_unlogged_ledger
     assert!(table.unlogged);
     let plan = Plan { tables: Tables::ensure(link, "etl", true).await.unwrap(), key: key(), load: None };
     let owner = etl::copy::postgres::claim::Owner::new();
-    assert!(matches!(plan.open(link, &owner, &parts(), table, false).await.unwrap(), Started::New(_)));
+    let parts = parts();
+    let opening = Opening { owner: &owner, parts: &parts, table, fresh: false };
+    assert!(matches!(plan.open(link, opening).await.unwrap(), Started::New(_)));
     let kinds = "SELECT string_agg(relpersistence::text, '') FROM pg_class
         WHERE relnamespace = 'etl'::regnamespace AND relkind = 'r'";
     let kinds: String = session.client.query_one(kinds, &[]).await.unwrap().get(0);
@@ -125,7 +127,7 @@ async fn an_unlogged_target_is_refused_unless_allowed_and_has_an_unlogged_ledger
     session.client.batch_execute("ALTER TABLE public.t SET LOGGED").await.unwrap();
     let table = TableId::read(link, "public.t", false).await.unwrap();
     let plan = Plan { tables: Tables::ensure(link, "etl", false).await.unwrap(), key: key(), load: None };
-    let error = plan.open(link, &owner, &parts(), table, false).await.unwrap_err();
+    let error = plan.open(link, Opening { table, ..opening }).await.unwrap_err();
     assert_eq!(error.class(), Class::Drift);
     assert!(error.to_string().contains("public.t was UNLOGGED, now it is LOGGED"), "{error}");
 }

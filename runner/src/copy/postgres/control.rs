@@ -107,8 +107,10 @@ impl Control {
         patience: &mut Patience,
     ) -> Result<(), Error> {
         let wait = patience.wait();
-        let passes = matches!(error.class(), Class::Connection | Class::Passing);
-        if !passes || self.stopped() || patience.lasts() >= self.cluster.options.give_up_after {
+        if !error.class().may_pass()
+            || self.stopped()
+            || patience.lasts() >= self.cluster.options.give_up_after
+        {
             return Err(error);
         }
         tracing::warn!(%error, "asking again");
@@ -157,7 +159,7 @@ impl Control {
         }
         let (connection, endpoint) = match self.cluster.connect_again(&self.nodes).await {
             Ok((connection, endpoint)) => (Arc::new(connection), endpoint),
-            Err(error) if matches!(error.class(), Class::Connection | Class::Passing) => return Ok(()),
+            Err(error) if error.class().may_pass() => return Ok(()),
             Err(error) => return Err(error),
         };
         let backend = connection.backend()?;

@@ -2,19 +2,17 @@
 //!
 //! `TRUNCATE`, not `DELETE`: it is as fast for a billion rows as for one, and leaves nothing behind for vacuum. It gives
 //! the table (and each partition) another file, by which a ledger knows a table that was emptied behind its back; so the
-//! ledger's row takes note of the files as they are *behind* the TRUNCATE, in the same transaction. The row comes first: only one process can
-//! win it, and who does not win empties nothing.
+//! ledger's row takes note of the files as they are *behind* the TRUNCATE, in the same transaction. The row comes first:
+//! only one process can win it, and who does not win empties nothing.
 //!
 //! Must not know: who was asked, and how.
 
 use tokio_postgres::types::Type;
 
 use super::backend::Link;
-use super::claim::Owner;
 use super::partitions;
-use super::plan::{Param, Plan, TableId};
+use super::plan::{Opening, Param, Plan, TableId};
 use super::table::{Kind, Table};
-use crate::copy::drift::Part;
 use crate::copy::error::Error;
 use crate::copy::state::Started;
 
@@ -65,15 +63,12 @@ impl Plan {
     pub async fn open_emptied(
         &self,
         link: Link<'_>,
-        owner: &Owner,
-        parts: &[Part],
-        table: TableId,
-        fresh: bool,
+        opening: Opening<'_>,
         emptying: Emptying<'_>,
     ) -> Result<(Started, TableId), Error> {
         // Whatever the session's default is: who waited for another process's row has to see what became of it.
         statement(link, "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-        let begun = self.begin_emptied(link, owner, parts, table, fresh, emptying).await;
+        let begun = self.begin_emptied(link, opening, emptying).await;
         match begun {
             Ok(Some((started, table))) => {
                 statement(link, "COMMIT").await?;
@@ -82,8 +77,8 @@ impl Plan {
             Ok(None) => {
                 statement(link, "ROLLBACK").await?;
                 // Who began the run may have emptied the table since its file was looked at.
-                let table = with_its_file(link, table).await?;
-                Ok((self.adopt(link, parts, table).await?, table))
+                let table = with_its_file(link, opening.table).await?;
+                Ok((self.adopt(link, Opening { table, ..opening }).await?, table))
             }
             Err(error) => {
                 // Whatever it answers: what failed before is the cause.
@@ -97,14 +92,11 @@ impl Plan {
     async fn begin_emptied(
         &self,
         link: Link<'_>,
-        owner: &Owner,
-        parts: &[Part],
-        table: TableId,
-        fresh: bool,
+        opening: Opening<'_>,
         emptying: Emptying<'_>,
     ) -> Result<Option<(Started, TableId)>, Error> {
-        self.clear(link, owner, table, fresh).await?;
-        let Some(started) = self.insert(link, parts, table).await? else { return Ok(None) };
+        self.clear(link, opening).await?;
+        let Some(started) = self.insert(link, opening).await? else { return Ok(None) };
         if !emptying.confirmed {
             return Err(self.forgotten());
         }
@@ -112,7 +104,7 @@ impl Plan {
             .batch_execute(emptying.statement)
             .await
             .map_err(|error| link.failure("TRUNCATE", &error))?;
-        let table = with_its_file(link, table).await?;
+        let table = with_its_file(link, opening.table).await?;
         let file = i64::from(table.relfilenode);
         let sql = format!(
             "UPDATE {} SET target_relfilenode = $3, target_partitions = {} WHERE name = $1 AND target = $2",

@@ -30,6 +30,19 @@ pub struct TableId {
     pub unlogged: bool,
 }
 
+/// What a run is opened with.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// Who opens it.
+    pub owner: &'a Owner,
+    /// Everything that shapes rows.
+    pub parts: &'a [Part],
+    /// Where the rows go.
+    pub table: TableId,
+    /// Forget what the ledger knows of the run first; the rows in the target stay.
+    pub fresh: bool,
+}
+
 /// One run's rows in the ledger.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -65,38 +78,23 @@ impl TableId {
 
 impl Plan {
     /// Refuses what [`Plan::open`] would refuse, and changes nothing.
-    pub async fn refuse(
-        &self,
-        link: Link<'_>,
-        owner: &Owner,
-        parts: &[Part],
-        table: TableId,
-        fresh: bool,
-    ) -> Result<(), Error> {
-        self.refuse_other_kind(link, table).await?;
-        if fresh {
-            return self.refuse_live_owner(link, owner).await;
+    pub async fn refuse(&self, link: Link<'_>, opening: Opening<'_>) -> Result<(), Error> {
+        self.refuse_other_kind(link, opening.table).await?;
+        if opening.fresh {
+            return self.refuse_live_owner(link, opening.owner).await;
         }
         let Some((_, stored)) = self.of_any_load().stored(link).await? else { return Ok(()) };
         // Who began the run may have emptied the table since its file was looked at.
-        let table = with_its_file(link, table).await?;
-        self.refuse_drift(link, &stored, parts, table).await
+        let table = with_its_file(link, opening.table).await?;
+        self.refuse_drift(link, &stored, opening.parts, table).await
     }
 
-    /// Opens the run, or says what differs from what it was started with. `parts` is everything that shapes rows.
-    /// `fresh` forgets what the ledger knows of it first; the rows in the target stay.
-    pub async fn open(
-        &self,
-        link: Link<'_>,
-        owner: &Owner,
-        parts: &[Part],
-        table: TableId,
-        fresh: bool,
-    ) -> Result<Started, Error> {
-        self.clear(link, owner, table, fresh).await?;
-        match self.insert(link, parts, table).await? {
+    /// Opens the run, or says what differs from what it was started with.
+    pub async fn open(&self, link: Link<'_>, opening: Opening<'_>) -> Result<Started, Error> {
+        self.clear(link, opening).await?;
+        match self.insert(link, opening).await? {
             Some(started) => Ok(started),
-            None => self.adopt(link, parts, table).await,
+            None => self.adopt(link, opening).await,
         }
     }
 
@@ -125,16 +123,10 @@ impl Plan {
     }
 
     /// What comes before a run is begun or continued.
-    pub(super) async fn clear(
-        &self,
-        link: Link<'_>,
-        owner: &Owner,
-        table: TableId,
-        fresh: bool,
-    ) -> Result<(), Error> {
-        self.refuse_other_kind(link, table).await?;
-        if fresh {
-            self.forget(link, owner).await?;
+    pub(super) async fn clear(&self, link: Link<'_>, opening: Opening<'_>) -> Result<(), Error> {
+        self.refuse_other_kind(link, opening.table).await?;
+        if opening.fresh {
+            self.forget(link, opening.owner).await?;
         }
         Ok(())
     }
@@ -143,9 +135,9 @@ impl Plan {
     pub(super) async fn insert(
         &self,
         link: Link<'_>,
-        parts: &[Part],
-        table: TableId,
+        opening: Opening<'_>,
     ) -> Result<Option<Started>, Error> {
+        let Opening { parts, table, .. } = opening;
         let settings = serde_json::to_string(parts).map_err(|error| Error::Bug(error.to_string()))?;
         let settings = if link.backend.every_character { settings } else { ascii_json(&settings) };
         let (hash, oid, file) = (hash(parts), i64::from(table.oid), i64::from(table.relfilenode));
@@ -166,14 +158,9 @@ impl Plan {
     }
 
     /// How a run that the ledger knows stands, or what differs from what it was started with.
-    pub(super) async fn adopt(
-        &self,
-        link: Link<'_>,
-        parts: &[Part],
-        table: TableId,
-    ) -> Result<Started, Error> {
+    pub(super) async fn adopt(&self, link: Link<'_>, opening: Opening<'_>) -> Result<Started, Error> {
         let (standing, stored) = self.of_any_load().stored(link).await?.ok_or_else(|| self.forgotten())?;
-        self.refuse_drift(link, &stored, parts, table).await?;
+        self.refuse_drift(link, &stored, opening.parts, opening.table).await?;
         let open = standing.sources.0 > standing.sources.1 || standing.splits.0 > standing.splits.1;
         if standing.finished.is_some() && !open {
             return Ok(Started::Finished(standing));

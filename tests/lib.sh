@@ -48,6 +48,21 @@ need_postgres() {
   apt_install "PostgreSQL server and psql" postgresql postgresql-client
 }
 
+# A PostgreSQL and a Cassandra, and in the environment how tests reach them.
+start_servers() {
+  local name=$1 settings
+  tests/postgres.sh start "$name"
+  settings=$(tests/postgres.sh env "$name"); eval "$settings"
+  tests/cassandra.sh start "$name"
+  settings=$(tests/cassandra.sh env "$name"); eval "$settings"
+}
+
+build_guests() {
+  say "modules, built from source"
+  tests/guests.sh
+  export ETL_GUESTS=$CACHE/guests
+}
+
 need_rust() { command -v cargo >/dev/null || die "no cargo: install Rust (rustup.rs), then try again"; }
 
 need_cc() { command -v cc >/dev/null || apt_install "a C compiler and linker for Rust crates" gcc libc6-dev; }

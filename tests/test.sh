@@ -23,18 +23,13 @@ main() {
   tests/postgres.sh programs 11 >/dev/null
   tests/postgres.sh programs 18 >/dev/null
   trap finish EXIT
-  local settings example
-  tests/postgres.sh start test
-  settings=$(tests/postgres.sh env test); eval "$settings"
-  tests/cassandra.sh start test
-  settings=$(tests/cassandra.sh env test); eval "$settings"
+  local example
+  start_servers test
 
   say "formatting"
   cargo fmt --all --check
   (cd tests/fuzz && cargo fmt --check)
-  say "modules, built from source"
-  tests/guests.sh
-  export ETL_GUESTS=$CACHE/guests
+  build_guests
   say "lints"
   cargo clippy --locked --workspace --all-targets -- -D warnings
   say "tests"

@@ -13,13 +13,9 @@ finish() {
   tests/cassandra.sh remove torture || true
 }
 trap finish EXIT
-tests/postgres.sh start torture
-settings=$(tests/postgres.sh env torture); eval "$settings"
-tests/cassandra.sh start torture
-settings=$(tests/cassandra.sh env torture); eval "$settings"
-say "modules, built from source"
-tests/guests.sh
-export ETL_GUESTS=$CACHE/guests ETL_TORTURE_KILLS=${ETL_TORTURE_KILLS:-1000}
+start_servers torture
+build_guests
+export ETL_TORTURE_KILLS=${ETL_TORTURE_KILLS:-1000}
 cargo build --locked --workspace
 say "torture"
 cargo test --locked --workspace --no-fail-fast --test torture --test cassandra kills_leave_exactly_the_rows_and_the_rejects -- --nocapture

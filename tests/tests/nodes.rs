@@ -126,10 +126,29 @@ impl Nodes {
         self.proxies[node].resume();
     }
 
+    async fn strike_all(&mut self, fault: Fault) {
+        for node in 0..3 {
+            self.strike(node, fault).await;
+        }
+    }
+
+    async fn heal_all(&mut self) {
+        for node in 0..3 {
+            self.heal(node).await;
+        }
+    }
+
     /// Lets the load run to its end.
     async fn finish(&self, etl: Process) -> Ran {
         self.bed.sql("UPDATE pace SET seconds = 0").await;
         etl.finish().await
+    }
+
+    /// The same command loads what is left.
+    async fn is_completed(&self) {
+        self.bed.quiet().await;
+        self.bed.start().finish().await.code(8);
+        self.is_exact().await;
     }
 
     async fn is_exact(&self) {
@@ -174,16 +193,12 @@ async fn nodes_that_hang_or_are_cut_off_are_noticed_done_without_and_taken_back(
 async fn a_run_without_any_node_waits_for_them_and_goes_on() {
     let mut nodes = Nodes::new("nodes_none", TIMES).await;
     let etl = nodes.start().await;
-    for node in 0..3 {
-        nodes.strike(node, Fault::Killed).await;
-    }
+    nodes.strike_all(Fault::Killed).await;
     nodes.bed.quiet().await;
     let before = nodes.bed.progress().await;
     assert!(before.is_midway());
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    for node in 0..3 {
-        nodes.heal(node).await;
-    }
+    nodes.heal_all().await;
     nodes.finish(etl).await.code(8);
     nodes.is_exact().await;
 }
@@ -194,18 +209,13 @@ async fn a_run_that_waited_too_long_for_a_node_stops_and_the_same_command_contin
     let times = TIMES.replace("2 min", "9 s");
     let mut nodes = Nodes::new("nodes_given_up", &times).await;
     let etl = nodes.start().await;
-    for node in 0..3 {
-        nodes.strike(node, Fault::Killed).await;
-    }
+    nodes.strike_all(Fault::Killed).await;
     // The wait is seen while it lasts.
     nodes.finish(etl).await.code(5).says(&["no node answers: giving up in ", "continue with: "]);
-    for node in 0..3 {
-        nodes.heal(node).await;
-    }
+    nodes.heal_all().await;
     nodes.bed.quiet().await;
     assert!(nodes.bed.progress().await.is_midway());
-    nodes.bed.start().finish().await.code(8);
-    nodes.is_exact().await;
+    nodes.is_completed().await;
 }
 
 /// Nothing is refused and nothing answered: what it still wants to ask at its end must not keep it.
@@ -213,16 +223,10 @@ async fn a_run_that_waited_too_long_for_a_node_stops_and_the_same_command_contin
 async fn a_run_that_is_cut_off_from_every_node_stops_too() {
     let mut nodes = Nodes::new("nodes_cut_off", &TIMES.replace("2 min", "2 s")).await;
     let etl = nodes.start().await;
-    for node in 0..3 {
-        nodes.strike(node, Fault::CutOff).await;
-    }
+    nodes.strike_all(Fault::CutOff).await;
     nodes.finish(etl).await.code(5).says(&["continue with: "]);
-    for node in 0..3 {
-        nodes.heal(node).await;
-    }
-    nodes.bed.quiet().await;
-    nodes.bed.start().finish().await.code(8);
-    nodes.is_exact().await;
+    nodes.heal_all().await;
+    nodes.is_completed().await;
 }
 
 /// The first node has the connection that the ledger is asked through, also about each row that is refused.
@@ -239,15 +243,9 @@ async fn a_node_that_hangs_for_good_keeps_neither_refused_rows_nor_the_end_waiti
 async fn a_run_that_is_cut_off_from_every_node_still_stops_when_it_is_told_to() {
     let mut nodes = Nodes::new("nodes_stopped", TIMES).await;
     let etl = nodes.start().await;
-    for node in 0..3 {
-        nodes.strike(node, Fault::CutOff).await;
-    }
+    nodes.strike_all(Fault::CutOff).await;
     etl.signal(libc::SIGINT);
     nodes.finish(etl).await.code(130).says(&["stopped; the same command continues"]);
-    for node in 0..3 {
-        nodes.heal(node).await;
-    }
-    nodes.bed.quiet().await;
-    nodes.bed.start().finish().await.code(8);
-    nodes.is_exact().await;
+    nodes.heal_all().await;
+    nodes.is_completed().await;
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use etl_tests::bed::{Bed, until};
+use etl_tests::bed::Bed;
 use etl_tests::customers::{self, assert_same};
 use etl_tests::gate::Gate;
 use etl_tests::harness::Ran;
@@ -233,9 +233,7 @@ async fn a_table_that_somebody_locks_is_waited_for_and_no_node_is_blamed() {
         // Upserts look at the table when a stream is made ready, others when they send rows.
         locker.batch_execute("BEGIN; LOCK TABLE public.t IN ACCESS EXCLUSIVE MODE").await.unwrap();
         let etl = bed.start();
-        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                       AND application_name LIKE 'etl/%' AND wait_event_type = 'Lock'";
-        until("somebody to wait", async || (bed.number(waiting).await > 0).then_some(())).await;
+        bed.runs_that_wait(1).await;
         // Twice what a node may be silent for.
         tokio::time::sleep(Duration::from_secs(2)).await;
         locker.batch_execute("COMMIT").await.unwrap();

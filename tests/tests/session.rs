@@ -1,6 +1,6 @@
 //! What a session at the target is pinned to, whatever role, database and environment say.
 
-use etl_tests::bed::{Bed, Process, until};
+use etl_tests::bed::{Bed, Process};
 use etl_tests::versions::Tried;
 
 #[tokio::test]
@@ -56,9 +56,7 @@ async fn a_killed_run_whose_backends_wait_for_a_lock_is_noticed_and_another_one_
         .await;
         bed.sql("SELECT pg_advisory_lock(1)").await;
         let etl = Process::of(bed.etl([""; 0]));
-        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                       AND application_name LIKE 'etl/%' AND wait_event_type = 'Lock'";
-        until("the stream to wait", async || (bed.number(waiting).await == 1).then_some(())).await;
+        bed.runs_that_wait(1).await;
         etl.kill();
         bed.run().code(10);
         bed.quiet().await;

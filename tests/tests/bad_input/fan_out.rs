@@ -40,6 +40,11 @@ impl File {
         }
     }
 
+    /// Adds a row that becomes these, or the reject that starts so.
+    fn row_or_reject(&mut self, record: &str, becomes: Vec<(i32, String)>, reject: &str) {
+        self.row(record, if reject.is_empty() { Ok(becomes) } else { Err(reject) });
+    }
+
     /// Loads it, and compares target and rejects, in every cut.
     async fn loads_exactly(mut self, name: &str, (table, from): (&str, &str), transforms: &str) {
         self.loaded.sort();
@@ -128,7 +133,7 @@ async fn an_input_row_of_which_one_row_is_refused_is_one_reject() {
         };
         let rows = tags.trim_matches('"').split('|').filter(|tag| !tag.is_empty());
         let becomes = rows.map(|tag| (id, tag.to_owned())).collect();
-        file.row(&format!("{id},{tags}"), if reject.is_empty() { Ok(becomes) } else { Err(reject) });
+        file.row_or_reject(&format!("{id},{tags}"), becomes, reject);
     }
     let table = "CREATE TABLE public.f (id int, tag text CHECK (tag <> 'bad'), UNIQUE (id, tag) DEFERRABLE INITIALLY DEFERRED)";
     file.loads_exactly("refused", (table, "id, tag"), "[{ module = \"fan-out.wasm\" }]").await;
@@ -147,7 +152,7 @@ async fn copies_of_a_row_that_are_out_of_order_are_one_reject_too() {
             _ => ("good", ""),
         };
         let becomes = (0..3).map(|copy| (id, format!("{} {copy}", word.trim_matches('"')))).collect();
-        file.row(&format!("{id},{word}"), if reject.is_empty() { Ok(becomes) } else { Err(reject) });
+        file.row_or_reject(&format!("{id},{word}"), becomes, reject);
     }
     let table = "CREATE TABLE public.f (id int, word text, copy int, CHECK (word <> 'check' OR copy <> 1));
         CREATE FUNCTION public.late() RETURNS trigger LANGUAGE plpgsql AS $$

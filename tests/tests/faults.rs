@@ -141,13 +141,14 @@ async fn the_report_counts_chunks_in_doubt_that_turn_out_to_be_committed() {
 
 #[tokio::test]
 async fn commits_that_are_lost_overtaken_or_unanswered_at_random_leave_exactly_the_rows_of_the_file() {
-    let run = "streams = 3\nsplit_bytes = \"200 KiB\"\nchunk_rows = 25";
+    let run = "streams = 3\nsplit_bytes = \"200 KiB\"\nchunk_rows = 20";
     let broken = Broken::new("faults_random", csv_with_rejects(6000, 10, 500), run).await;
     broken.proxy.break_commits(Breaks::AtRandom(3, Random::of_the_test_run()));
     broken.run_until_done(100).await;
     broken.is_exact().await;
     let seen = broken.proxy.seen();
-    assert!(seen.broken >= 40, "{seen:?}");
+    // One in three of 300: less than this happens once in a million times.
+    assert!(seen.broken >= 60, "{seen:?}");
 }
 
 /// What is under way when the network breaks is more where every answer takes long.

@@ -200,3 +200,21 @@ impl SplitEntry {
 fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emptied_folder_loads_again_what_was_done_and_nothing_of_a_source_that_was_dropped() {
+        let key = RunKey { name: "n".into(), target: "t".into() };
+        let mut manifest = Manifest::new(&key, &[], &[], "now".into());
+        let whole = NewSplit { start: Position::FILE_START, end: None };
+        manifest.splits = ["done", "dropped", "open"].map(|source| SplitEntry::new(source, &whole)).to_vec();
+        manifest.splits[0].finish(&Counts { read: 1, loaded: 1, ..Counts::default() }, 1);
+        assert!(manifest.drop_source("dropped"));
+        manifest.undo();
+        assert_eq!([0, 1, 2].map(|split| manifest.splits[split].done), [false, true, false]);
+        assert_eq!(manifest.splits[0].counts(), Counts::default());
+    }
+}

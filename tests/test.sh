@@ -18,6 +18,25 @@ finish() {
   tests/cassandra.sh sweep || true
 }
 
+# Those of Cassandra wait for nodes much of the time: they run beside the others, and are shown behind them.
+run_tests() {
+  local log=$CACHE/cassandra-tests.log failed=0 test name cassandra=() others=()
+  for test in tests/tests/*; do
+    name=$(basename "$test" .rs)
+    case $name in
+      cassandra*) cassandra+=(--test "$name") ;;
+      *) others+=(--test "$name") ;;
+    esac
+  done
+  cargo test --locked --workspace --no-fail-fast "${cassandra[@]}" >"$log" 2>&1 &
+  local beside=$!
+  cargo test --locked --workspace --no-fail-fast --lib --bins "${others[@]}" || failed=1
+  wait $beside || failed=1
+  cat "$log"
+  cargo test --locked --workspace --doc || failed=1
+  [ $failed = 0 ] || die "tests failed: see above"
+}
+
 main() {
   need_rust; need_cc; need_postgres
   tests/postgres.sh programs 11 >/dev/null
@@ -37,8 +56,9 @@ main() {
   cargo test --locked --workspace --no-run
   # While tests wait for servers; a moment later, because one cargo at a time looks at what is built.
   (sleep 10; exec nice tests/fuzz.sh build) &
-  cargo test --locked --workspace --no-fail-fast
-  wait $!
+  local fuzzers=$!
+  run_tests
+  wait $fuzzers
   say "fuzzing, for a short while"
   tests/fuzz.sh "${ETL_FUZZ_SECONDS:-60}"
   say "the SDK for Rust, on this machine"

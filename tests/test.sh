@@ -18,24 +18,28 @@ finish() {
   tests/cassandra.sh sweep || true
 }
 
-# Those of Cassandra wait for nodes much of the time: they run beside the others, and are shown behind them.
+# In three lanes side by side: programs that start nodes, or wait for what fails, leave much of the processor to the
+# others. What they say is shown behind these.
 run_tests() {
-  local log=$CACHE/cassandra-tests.log failed=0 test name cassandra=() others=()
+  local failed=0 test name lane pids=() nodes=() waits=() others=()
   for test in tests/tests/*; do
     name=$(basename "$test" .rs)
     case $name in
-      cassandra*) cassandra+=(--test "$name") ;;
+      cassandra*) nodes+=(--test "$name") ;;
+      nodes | retries | session) waits+=(--test "$name") ;;
       *) others+=(--test "$name") ;;
     esac
   done
-  cargo test --locked --workspace --no-fail-fast "${cassandra[@]}" >"$log" 2>&1 &
-  local beside=$!
-  cargo test --locked --workspace --no-fail-fast --lib --bins "${others[@]}" || failed=1
-  wait $beside || failed=1
-  cat "$log"
-  cargo test --locked --workspace --doc || failed=1
+  test_lane "${nodes[@]}" >"$CACHE/tests-nodes.log" 2>&1 & pids+=($!)
+  test_lane "${waits[@]}" >"$CACHE/tests-waits.log" 2>&1 & pids+=($!)
+  test_lane --lib --bins "${others[@]}" || failed=1
+  for lane in "${pids[@]}"; do wait "$lane" || failed=1; done
+  cat "$CACHE/tests-nodes.log" "$CACHE/tests-waits.log"
+  test_lane --doc || failed=1
   [ $failed = 0 ] || die "tests failed: see above"
 }
+
+test_lane() { cargo test --locked --workspace --no-fail-fast "$@"; }
 
 main() {
   need_rust; need_cc; need_postgres

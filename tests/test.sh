@@ -11,8 +11,15 @@ flock -n 8 || {
   flock -w 3600 8 || die "the other 'make test' does not end"
 }
 
+# What runs beside the rest, each with all that it starts in a process group of its own: an interrupt ends them too.
+beside=()
+# Without a terminal: a process group that reads one from behind is stopped.
+in_background() { set -m; "$@" </dev/null & beside+=($!); set +m; }
+
 # Each part, whatever became of those before it, and of the tests.
 finish() {
+  local pid
+  for pid in "${beside[@]}"; do kill -- "-$pid" 2>/dev/null || true; done
   tests/postgres.sh remove test || true
   tests/cassandra.sh remove test || true
   tests/cassandra.sh sweep || true
@@ -21,7 +28,7 @@ finish() {
 # In three lanes side by side: programs that start nodes, or wait for what fails, leave much of the processor to the
 # others. What they say is shown behind these.
 run_tests() {
-  local failed=0 test name lane pids=() nodes=() waits=() others=()
+  local failed=0 test name lane lanes=() nodes=() waits=() others=()
   for test in tests/tests/*; do
     name=$(basename "$test" .rs)
     case $name in
@@ -30,16 +37,19 @@ run_tests() {
       *) others+=(--test "$name") ;;
     esac
   done
-  test_lane "${nodes[@]}" >"$CACHE/tests-nodes.log" 2>&1 & pids+=($!)
-  test_lane "${waits[@]}" >"$CACHE/tests-waits.log" 2>&1 & pids+=($!)
+  in_background test_lane "${nodes[@]}" >"$CACHE/tests-nodes.log" 2>&1; lanes+=($!)
+  in_background test_lane "${waits[@]}" >"$CACHE/tests-waits.log" 2>&1; lanes+=($!)
   test_lane --lib --bins "${others[@]}" || failed=1
-  for lane in "${pids[@]}"; do wait "$lane" || failed=1; done
+  for lane in "${lanes[@]}"; do wait "$lane" || failed=1; done
   cat "$CACHE/tests-nodes.log" "$CACHE/tests-waits.log"
   test_lane --doc || failed=1
   [ $failed = 0 ] || die "tests failed: see above"
 }
 
 test_lane() { cargo test --locked --workspace --no-fail-fast "$@"; }
+
+# While tests wait for servers; a moment later, because one cargo at a time looks at what is built.
+build_fuzzers() { sleep 10; nice tests/fuzz.sh build; }
 
 main() {
   need_rust; need_cc; need_postgres
@@ -58,11 +68,11 @@ main() {
   say "tests"
   cargo build --locked --workspace
   cargo test --locked --workspace --no-run
-  # While tests wait for servers; a moment later, because one cargo at a time looks at what is built.
-  (sleep 10; exec nice tests/fuzz.sh build) &
+  in_background build_fuzzers
   local fuzzers=$!
   run_tests
   wait $fuzzers
+  beside=()
   say "fuzzing, for a short while"
   tests/fuzz.sh "${ETL_FUZZ_SECONDS:-60}"
   say "the SDK for Rust, on this machine"

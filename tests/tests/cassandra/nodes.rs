@@ -94,7 +94,7 @@ async fn load_with_a_pause(load: &Load, cluster: &Cluster, consistency: &str, no
 }
 
 #[tokio::test]
-async fn three_nodes_are_all_asked_for_what_they_have_and_one_may_die() {
+async fn three_nodes_are_asked_evenly_for_what_they_have_and_one_may_die() {
     let cluster = Cluster::start(&["--nodes", "3"]);
     let load = Load::from(Keyspace::on(&cluster.access, "load_nodes", COPIES).await, "nodes").await;
     load.tables("t", "(id int PRIMARY KEY, v text)", "(id int, v text)").await;
@@ -106,12 +106,15 @@ async fn three_nodes_are_all_asked_for_what_they_have_and_one_may_die() {
     owners_alone_are_asked(&load).await;
 
     let before = scans(&load).await;
-    load.load("t").code(0);
-    is_loaded(&load, &expected).await;
+    // Who answers slowly for a moment is asked less meanwhile, on purpose.
+    for _ in 0..4 {
+        load.bed.forget("t").await;
+        load.load("t").code(0);
+        is_loaded(&load, &expected).await;
+    }
     let asked = scans_since(&load, &before).await;
     let all: i64 = asked.iter().map(|(_, scans)| scans).sum();
-    // Who answers more slowly than the others is asked less, on purpose.
-    assert!(asked.len() == 3 && asked.iter().all(|(_, scans)| *scans >= all / 12), "{asked:?}");
+    assert!(asked.len() == 3 && asked.iter().all(|(_, scans)| *scans >= all / 6), "{asked:?}");
 
     load_with_a_pause(&load, &cluster, "LOCAL_ONE", 3).await;
     is_loaded(&load, &expected).await;

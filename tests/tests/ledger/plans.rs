@@ -133,7 +133,7 @@ async fn of_processes_that_add_the_same_source_or_splits_one_wins_and_the_others
     assert_eq!((stored.tiled_to, stored.tiled), (at(30), true));
 }
 
-/// What a file is replaced by may be cut in more than one split: its ledger is forgotten whole, or not at all.
+/// A split that goes while its source stays is a part that nobody loads.
 #[tokio::test]
 async fn a_source_is_forgotten_only_whole_and_only_where_nothing_of_it_is_committed() {
     let bed = Bed::new("plans_drop").await;
@@ -142,7 +142,6 @@ async fn a_source_is_forgotten_only_whole_and_only_where_nothing_of_it_is_commit
     two.source = "0.csv".into();
     assert!(bed.plan.add_source(link, &two).await.unwrap().1);
     let cut = [NewSplit { start: at(0), end: Some(at(10)) }, NewSplit { start: at(10), end: None }];
-    assert!(bed.plan.append_splits(link, "0.csv", &at(0), &cut, &at(30), true).await.unwrap());
     let known = async || {
         let sources = bed.plan.sources(link).await.unwrap();
         let splits = bed.plan.splits(link).await.unwrap();
@@ -151,6 +150,10 @@ async fn a_source_is_forgotten_only_whole_and_only_where_nothing_of_it_is_commit
             splits.into_iter().map(|split| split.key.source).collect::<Vec<_>>(),
         )
     };
+    assert!(bed.plan.append_splits(link, "0.csv", &at(0), &cut[..1], &at(10), false).await.unwrap());
+    assert!(!bed.plan.drop_source(link, "0.csv").await.unwrap(), "it is cut up to its middle");
+    assert_eq!(known().await.1, ["0.csv", "a.csv"]);
+    assert!(bed.plan.append_splits(link, "0.csv", &at(10), &cut[1..], &at(30), true).await.unwrap());
     let all =
         (vec!["0.csv".to_owned(), "a.csv".into()], vec!["0.csv".to_owned(), "0.csv".into(), "a.csv".into()]);
 

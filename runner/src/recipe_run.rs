@@ -39,8 +39,8 @@ pub struct RunSettings {
     #[schemars(range(min = 1, max = 65_536))]
     pub batch_rows: u32,
 
-    /// Rejected rows that are tolerated, counted over the whole load and all its continuations. One more stops
-    /// the run. Not together with `max_rejects_percent`.
+    /// Rejected rows that are tolerated, of all tables of the recipe together and over all runs of it. One more
+    /// stops the run. Not together with `max_rejects_percent`.
     pub max_rejects: u64,
 
     /// Rejected rows that are tolerated, in percent of the rows read (0 to 100), instead of `max_rejects`.

@@ -95,6 +95,19 @@ async fn a_file_that_grows_while_it_is_loaded_is_refused_and_continued_once_it_i
     }
 }
 
+#[tokio::test]
+async fn a_file_that_is_cut_off_while_it_is_loaded_is_refused_and_continued_once_it_is_back() {
+    let content = rows(0);
+    let (bed, etl, path) = half_way("changing_cut", &content).await;
+    let left = content.len() / 2 + 3;
+    fs::File::options().write(true).open(&path).unwrap().set_len(left as u64).unwrap();
+    let sizes = format!("it had {} bytes and has {left} now", content.len());
+    etl.finish().await.code(9).says(&["`data.csv` changed while it was read", &sizes]);
+    is_of_the_first_file(&bed).await;
+    fs::write(&path, &content).unwrap();
+    continues(&bed).await;
+}
+
 /// Of the same size, without another name, and with its old time: only the inode's own time and its ends tell.
 #[tokio::test]
 async fn a_file_that_is_written_over_while_it_is_loaded_is_refused_and_continued_once_it_is_back() {

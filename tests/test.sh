@@ -59,6 +59,10 @@ main() {
   local example
   start_servers test
 
+  # Those of other systems too: their licences are looked at.
+  say "dependencies: fetching those that are missing"
+  cargo fetch --locked --quiet
+  cargo fetch --locked --quiet --manifest-path tests/fuzz/Cargo.toml
   say "formatting"
   cargo fmt --all --check
   (cd tests/fuzz && cargo fmt --check)

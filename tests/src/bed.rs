@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
 
-use crate::harness::{Etl, Folder, Ran, Running};
+use crate::harness::{Etl, Folder, LONGEST_RUN, Ran, Running};
 use crate::postgres::Server;
 
 /// How long anything is waited for: far longer than it takes on a busy machine.
@@ -276,7 +276,7 @@ impl Process {
     pub async fn finish(mut self) -> Ran {
         let started = Instant::now();
         while !self.has_ended() {
-            if started.elapsed() > DEADLINE {
+            if started.elapsed() > LONGEST_RUN {
                 panic!("etl does not end: {:?}", self.kill());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

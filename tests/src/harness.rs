@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long a run may take whose end a test waits for without looking: a hang has to become a failed test.
-const LONGEST_RUN: Duration = Duration::from_secs(600);
+pub(crate) const LONGEST_RUN: Duration = Duration::from_secs(600);
 
 /// The binary under test: `ETL_BIN`, or the one that cargo built beside the tests.
 pub fn binary() -> PathBuf {

@@ -12,7 +12,7 @@ use etl::copy::postgres::settings::Settings;
 use etl_tests::bed::{Bed, until};
 use etl_tests::customers::{self, assert_same, csv, expected, loaded, rows_of};
 use etl_tests::postgres::Server;
-use etl_tests::server::{PrivateServer, Setup, free_port};
+use etl_tests::server::{DEAD_PORT, PrivateServer, Setup};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 /// A `yb_servers()` with YugabyteDB's columns, from (host, port, node type).
@@ -64,7 +64,8 @@ async fn thirty_two_streams_on_three_nodes_are_eleven_eleven_and_ten() {
     let file = csv(20_000);
     bed.folder.write("customers.csv", &file);
     let table = customers::recipe_table("customers.csv");
-    bed.recipe(&format!("[run]\nstreams = 32\n{table}"));
+    // However long it takes until all of them wait, none of them looks whether its node is there.
+    bed.recipe(&format!("stall_timeout = \"10 min\"\n[run]\nstreams = 32\n{table}"));
 
     let locker = bed.server.client(&bed.database).await;
     locker.batch_execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE").await.unwrap();
@@ -123,7 +124,7 @@ impl EachText for customers::Row {
 #[tokio::test]
 async fn a_read_replica_and_a_dead_node_are_left_out_and_it_is_said() {
     let bed = Bed::new("balance_dead").await;
-    let (port, dead) = (bed.server.port, free_port());
+    let (port, dead) = (bed.server.port, DEAD_PORT);
     bed.sql(customers::TABLE).await;
     bed.sql(&yb_servers(&[
         ("127.0.0.1", port, "primary"),
@@ -147,13 +148,13 @@ async fn a_node_that_joins_the_cluster_gets_its_share_of_streams() {
     let bed = Bed::new("balance_joins").await;
     let port = bed.server.port;
     bed.sql(customers::TABLE).await;
-    bed.slow_down(100).await;
+    bed.slow_down(500).await;
     let two = [("127.0.0.1", port, "primary"), ("127.0.0.2", port, "primary")];
     bed.sql(&yb_servers(&two)).await;
     let file = csv(20_000);
     bed.folder.write("customers.csv", &file);
     let table = customers::recipe_table("customers.csv");
-    bed.recipe(&format!("[run]\nstreams = 6\nchunk_rows = 20\nsplit_bytes = \"16 KiB\"\n{table}"));
+    bed.recipe(&format!("[run]\nstreams = 6\nchunk_rows = 20\nsplit_bytes = \"4 KiB\"\n{table}"));
     let report = bed.folder.path("report.json");
     let mut etl = etl_tests::bed::Process::of(bed.etl(["-v", "--report", &report.display().to_string()]));
     until("a part of it", async || (bed.progress().await.is_midway() || etl.has_ended()).then_some(())).await;
@@ -179,7 +180,7 @@ async fn a_node_that_joins_the_cluster_gets_its_share_of_streams() {
 async fn nodes_that_yb_servers_lists_and_nobody_can_reach_give_way_to_the_configured_hosts() {
     let bed = Bed::new("balance_fallback").await;
     bed.sql(customers::TABLE).await;
-    bed.sql(&yb_servers(&[("127.0.0.1", free_port(), "primary")])).await;
+    bed.sql(&yb_servers(&[("127.0.0.1", DEAD_PORT, "primary")])).await;
     let file = csv(500);
     bed.folder.write("customers.csv", &file);
     let table = customers::recipe_table("customers.csv");

@@ -9,7 +9,7 @@ use etl_tests::cluster::Cluster;
 use etl_tests::{cql_text, customers, json_text, transactions};
 
 /// Longer than what a killed node forgets.
-const REMEMBERED: Duration = Duration::from_millis(600);
+const REMEMBERED: Duration = Duration::from_secs(3);
 
 #[tokio::test]
 async fn a_keyspace_lives_as_long_as_its_test() {

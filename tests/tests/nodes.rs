@@ -41,7 +41,7 @@ struct Nodes {
 }
 
 impl Nodes {
-    async fn new(database: &str, times: &str) -> Nodes {
+    async fn new(database: &str, times: &str, chunk_rows: u32) -> Nodes {
         let bed = Bed::new(database).await;
         let customers = csv_with_rejects(30_000, 10, 5000);
         bed.sql(customers::TABLE).await;
@@ -61,7 +61,9 @@ impl Nodes {
         }
         let hosts: Vec<String> = proxies.iter().map(|proxy| proxy.address.to_string()).collect();
         let url = format!("postgres://{}@{}/{database}", bed.server.user, hosts.join(","));
-        let run = "[run]\nstreams = 6\nsplit_bytes = \"8 KiB\"\nchunk_rows = 50\nmax_rejects = 10000";
+        let run = format!(
+            "[run]\nstreams = 6\nsplit_bytes = \"4 KiB\"\nchunk_rows = {chunk_rows}\nmax_rejects = 10000"
+        );
         bed.recipe_to(&url, &format!("{times}\n{run}\n{}", customers::recipe_table("customers.csv")));
         Nodes { bed, proxies, customers }
     }
@@ -159,7 +161,8 @@ impl Nodes {
 
 /// Strikes and heals groups of nodes, one after the other, in one load.
 async fn survives(database: &str, strikes: &[(&[usize], Fault)]) {
-    let mut nodes = Nodes::new(database, &times()).await;
+    // Enough chunks that the load lasts until the last node is back, however long that takes.
+    let mut nodes = Nodes::new(database, &times(), 25).await;
     let mut etl = nodes.start().await;
     for (down, fault) in strikes {
         for node in *down {
@@ -191,7 +194,7 @@ async fn nodes_that_hang_or_are_cut_off_are_noticed_done_without_and_taken_back(
 
 #[tokio::test]
 async fn a_run_without_any_node_waits_for_them_and_goes_on() {
-    let mut nodes = Nodes::new("nodes_none", TIMES).await;
+    let mut nodes = Nodes::new("nodes_none", TIMES, 50).await;
     let etl = nodes.start().await;
     nodes.strike_all(Fault::Killed).await;
     nodes.bed.quiet().await;
@@ -207,7 +210,7 @@ async fn a_run_without_any_node_waits_for_them_and_goes_on() {
 async fn a_run_that_waited_too_long_for_a_node_stops_and_the_same_command_continues() {
     // Progress is told every five seconds.
     let times = TIMES.replace("2 min", "9 s");
-    let mut nodes = Nodes::new("nodes_given_up", &times).await;
+    let mut nodes = Nodes::new("nodes_given_up", &times, 50).await;
     let etl = nodes.start().await;
     nodes.strike_all(Fault::Killed).await;
     // The wait is seen while it lasts.
@@ -221,7 +224,7 @@ async fn a_run_that_waited_too_long_for_a_node_stops_and_the_same_command_contin
 /// Nothing is refused and nothing answered: what it still wants to ask at its end must not keep it.
 #[tokio::test]
 async fn a_run_that_is_cut_off_from_every_node_stops_too() {
-    let mut nodes = Nodes::new("nodes_cut_off", &TIMES.replace("2 min", "2 s")).await;
+    let mut nodes = Nodes::new("nodes_cut_off", &TIMES.replace("2 min", "2 s"), 50).await;
     let etl = nodes.start().await;
     nodes.strike_all(Fault::CutOff).await;
     nodes.finish(etl).await.code(5).says(&["continue with: "]);
@@ -232,7 +235,7 @@ async fn a_run_that_is_cut_off_from_every_node_stops_too() {
 /// The first node has the connection that the ledger is asked through, also about each row that is refused.
 #[tokio::test]
 async fn a_node_that_hangs_for_good_keeps_neither_refused_rows_nor_the_end_waiting() {
-    let mut nodes = Nodes::new("nodes_no_return", TIMES).await;
+    let mut nodes = Nodes::new("nodes_no_return", TIMES, 50).await;
     let etl = nodes.start().await;
     nodes.strike(0, Fault::Paused).await;
     nodes.finish(etl).await.code(8);
@@ -241,7 +244,7 @@ async fn a_node_that_hangs_for_good_keeps_neither_refused_rows_nor_the_end_waiti
 
 #[tokio::test]
 async fn a_run_that_is_cut_off_from_every_node_still_stops_when_it_is_told_to() {
-    let mut nodes = Nodes::new("nodes_stopped", TIMES).await;
+    let mut nodes = Nodes::new("nodes_stopped", TIMES, 50).await;
     let etl = nodes.start().await;
     nodes.strike_all(Fault::CutOff).await;
     etl.signal(libc::SIGINT);

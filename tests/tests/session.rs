@@ -57,8 +57,9 @@ async fn a_killed_run_whose_backends_wait_for_a_lock_is_noticed_and_another_one_
         bed.sql("SELECT pg_advisory_lock(1)").await;
         let etl = Process::of(bed.etl([""; 0]));
         bed.runs_that_wait(1).await;
-        etl.kill();
+        // As long as it lives, or its server believes so, the split is its own.
         bed.run().code(10);
+        etl.kill();
         bed.quiet().await;
         bed.sql("SELECT pg_advisory_unlock(1)").await;
         bed.run().code(0);

@@ -53,7 +53,7 @@ fn engine() -> Engine {
 
 /// An engine whose time-out does not hold up the tests.
 fn impatient() -> Engine {
-    let call_timeout = Span(Duration::from_millis(50));
+    let call_timeout = Span(Duration::from_millis(500));
     Engine::new(&Settings { call_timeout, ..Settings::default() }, None).unwrap()
 }
 

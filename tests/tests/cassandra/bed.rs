@@ -13,19 +13,22 @@ pub(crate) struct Load {
     pub(crate) keyspace: Keyspace,
     /// Where they go.
     pub(crate) bed: Bed,
+    /// How long the cluster has for a connection: `[source.cassandra]`'s line for it.
+    connect_timeout: &'static str,
 }
 
 impl Load {
-    /// An empty keyspace on the shared node, and an empty database.
+    /// An empty keyspace on the shared node, and an empty database. The node may pause for seconds on a busy machine.
     pub(crate) async fn new(name: &str) -> Load {
-        Load::from(Keyspace::new(&format!("load_{name}")).await, name).await
+        let load = Load::from(Keyspace::new(&format!("load_{name}")).await, name).await;
+        Load { connect_timeout: "connect_timeout = \"2 min\"\n", ..load }
     }
 
-    /// The same from a keyspace of another cluster.
+    /// The same from a keyspace of another cluster, of which nodes are to be missed soon.
     pub(crate) async fn from(keyspace: Keyspace, name: &str) -> Load {
         let bed = Bed::new(&format!("cassandra_{name}")).await;
         bed.sql("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET bytea_output = 'hex'").await;
-        Load { keyspace, bed }
+        Load { keyspace, bed, connect_timeout: "" }
     }
 
     /// Both tables of that name, from what stands behind it: `(id int PRIMARY KEY)`.
@@ -37,7 +40,8 @@ impl Load {
     /// `[source.cassandra]` with the nodes.
     pub(crate) fn source(&self) -> String {
         let hosts = self.keyspace.access.hosts.iter().map(|host| format!("\"{host}\""));
-        format!("[source.cassandra]\nhosts = [{}]\n", hosts.collect::<Vec<_>>().join(", "))
+        let hosts = hosts.collect::<Vec<_>>().join(", ");
+        format!("[source.cassandra]\nhosts = [{hosts}]\n{}", self.connect_timeout)
     }
 
     /// `[[tables]]` from the table of the keyspace into the one of the same name.

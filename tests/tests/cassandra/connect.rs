@@ -3,14 +3,14 @@
 use etl_tests::cassandra::{Access, Keyspace, ONE_COPY};
 use etl_tests::cluster::Cluster;
 use etl_tests::harness::{Folder, Ran};
-use etl_tests::server::free_port;
+use etl_tests::server::DEAD_PORT;
 
 const SECRET: &str = "hush-8f3a";
 
 /// `etl run` from such a cluster into files, with a password in the environment.
 fn run(folder: &Folder, hosts: &[String], settings: &str, password: Option<&str>) -> Ran {
     let recipe = format!(
-        "name = \"test\"\n[source.cassandra]\nhosts = {hosts:?}\n{settings}\n[target.files]\ndir = \"out\"\n\
+        "name = \"test\"\n[source.cassandra]\nhosts = {hosts:?}\nconnect_timeout = \"2 min\"\n{settings}\n[target.files]\ndir = \"out\"\n\
          [[tables]]\nfrom = \"load_door.t\"\ninto = \"t\"\n"
     );
     folder.write("recipe.toml", recipe);
@@ -77,7 +77,7 @@ async fn nobody_there_another_protocol_and_no_such_datacenter_are_told_apart() {
     keyspace.cql("CREATE TABLE t (id int PRIMARY KEY)").await;
     let access = Access::of_the_test_run();
     let folder = Folder::new();
-    let nobody = format!("127.0.0.1:{}", free_port());
+    let nobody = format!("127.0.0.1:{DEAD_PORT}");
     let refused = run(&folder, std::slice::from_ref(&nobody), "", None).code(3);
     refused.says(&[&nobody, "connection refused: no node listens there", "recipe.toml"]);
     let unknown = run(&folder, &["nowhere.invalid".into()], "", None).code(3);

@@ -11,7 +11,7 @@ fn run(cluster: &Cluster, user: &str, table: &str, rest: &str) -> (Folder, Ran) 
     let folder = Folder::new();
     let hosts = &cluster.access.hosts;
     let recipe = format!(
-        "name = \"test\"\n[source.cassandra]\nhosts = {hosts:?}\nuser = \"{user}\"\n[target.files]\ndir = \"out\"\n\
+        "name = \"test\"\n[source.cassandra]\nhosts = {hosts:?}\nconnect_timeout = \"2 min\"\nuser = \"{user}\"\n[target.files]\ndir = \"out\"\n\
          [[tables]]\nfrom = \"load_masked.{table}\"\ninto = \"t\"\n{rest}"
     );
     folder.write("recipe.toml", recipe);

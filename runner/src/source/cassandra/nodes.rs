@@ -169,6 +169,19 @@ mod tests {
     }
 
     #[test]
+    fn nodes_that_answer_equally_fast_are_read_from_equally_often() {
+        let mut readers = [0; 3];
+        for reader in 0..30 {
+            // Each range has two of the three as its owners.
+            let mut owners = [reader % 3, (reader + 1) % 3];
+            owners.sort_by_key(|node| rank(true, false, readers[*node]));
+            readers[owners[0]] += 1;
+            let (fewest, most) = (readers.iter().min().unwrap(), readers.iter().max().unwrap());
+            assert!(most - fewest <= 1, "{readers:?}");
+        }
+    }
+
+    #[test]
     fn a_range_stays_at_home_while_an_owner_there_is_connected_whatever_it_answers() {
         assert_eq!(turns(&[OWNER, REMOTE]), [0, 0, 0]);
         assert_eq!(turns(&[OWNER, OWNER, REMOTE, REMOTE, OTHER]), [0, 1, 4, 0, 1, 4]);

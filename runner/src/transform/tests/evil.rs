@@ -90,7 +90,11 @@ fn an_endless_loop_ends_at_the_time_limit_wherever_it_is() {
         [("plan-loop", Call::Plan), ("transform-loop", Call::Transform), ("start-loop", Call::Start)]
     {
         let stopped = stopped(&engine, name);
-        assert_eq!((stopped.call, stopped.why), (call, Why::Time(Span(Duration::from_millis(50)))), "{name}");
+        assert_eq!(
+            (stopped.call, stopped.why),
+            (call, Why::Time(Span(Duration::from_millis(500)))),
+            "{name}"
+        );
     }
 }
 

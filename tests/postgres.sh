@@ -110,6 +110,7 @@ shared_buffers = 256MB
 max_wal_size = 4GB
 wal_level = minimal
 max_wal_senders = 0
+$(if [ "$name" != bench ]; then echo 'autovacuum = off'; fi)
 CONF
 }
 

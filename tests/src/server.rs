@@ -167,7 +167,7 @@ impl PrivateServer {
     fn configure(&self, settings: &[(String, String)]) {
         let mut text = format!(
             "port = {}\nlisten_addresses = '127.0.0.1,127.0.0.2,127.0.0.3'\nunix_socket_directories = '{}'\n\
-             fsync = off\nshared_buffers = '16MB'\nmax_connections = 100\n",
+             fsync = off\nautovacuum = off\nshared_buffers = '16MB'\nmax_connections = 100\n",
             self.port,
             self.folder.path().display()
         );
@@ -222,8 +222,11 @@ impl Drop for PrivateServer {
     }
 }
 
+/// A port of TCP's oldest days (tcpmux): nobody listens there, and nobody comes to.
+pub const DEAD_PORT: u16 = 1;
+
 /// A port that nothing listened on a moment ago.
-pub fn free_port() -> u16 {
+fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 

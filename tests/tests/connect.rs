@@ -15,7 +15,7 @@ use etl::copy::postgres::settings::Settings;
 use etl::units::Span;
 use etl_tests::bed::until;
 use etl_tests::postgres::Server;
-use etl_tests::server::{Setup, free_port};
+use etl_tests::server::{DEAD_PORT, Setup};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 /// Nothing of the machine's: no password file, no variables.
@@ -77,7 +77,7 @@ async fn the_first_usable_host_gets_the_control_connection_and_its_session_is_pi
         )
         .await
         .unwrap();
-    let dead = free_port();
+    let dead = DEAD_PORT;
     let url = format!("postgres://etl@127.0.0.1:{dead},127.0.0.2:{}/connect_control", server.port);
     let cluster = connect(&url).await.unwrap();
     assert_eq!(cluster.control.address, format!("127.0.0.2:{}", server.port));
@@ -107,7 +107,7 @@ async fn the_first_usable_host_gets_the_control_connection_and_its_session_is_pi
 #[tokio::test]
 async fn a_silent_host_and_a_refusing_one_are_both_named_with_what_happened() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (silent_port, dead) = (silent.local_addr().unwrap().port(), free_port());
+    let (silent_port, dead) = (silent.local_addr().unwrap().port(), DEAD_PORT);
     let settings = Settings {
         connect_timeout: Span(Duration::from_millis(300)),
         ..Settings::of_url(&format!("postgres://u@127.0.0.1:{silent_port},127.0.0.1:{dead}/d"))
@@ -283,7 +283,7 @@ async fn two_separate_servers_are_refused_as_one_target() {
 async fn nodes_come_from_yb_servers_without_read_replicas_and_dead_addresses() {
     let server = Server::of_the_test_run();
     let client = server.database("connect_nodes").await;
-    let (port, dead) = (server.port, free_port());
+    let (port, dead) = (server.port, DEAD_PORT);
     let rows = [
         ("127.0.0.1", port, "primary"),
         ("127.0.0.2", port, "primary"),
@@ -309,7 +309,7 @@ async fn nodes_come_from_yb_servers_without_read_replicas_and_dead_addresses() {
 async fn without_a_reachable_listed_node_the_configured_hosts_are_used_and_it_is_said() {
     let server = Server::of_the_test_run();
     let client = server.database("connect_fallback").await;
-    let dead = free_port();
+    let dead = DEAD_PORT;
     client
         .batch_execute(&yb_servers(&[("127.0.0.1", dead, "primary"), ("/tmp", dead, "primary")]))
         .await

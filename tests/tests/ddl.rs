@@ -4,7 +4,7 @@
 use etl_tests::bed::Bed;
 use etl_tests::cassandra::Keyspace;
 use etl_tests::harness::{Folder, guest};
-use etl_tests::server::free_port;
+use etl_tests::server::DEAD_PORT;
 
 /// A keyspace with a table whose key has two partition columns and two clustering ones.
 async fn bank(name: &str) -> Keyspace {
@@ -109,7 +109,7 @@ async fn a_key_that_does_not_arrive_or_does_not_fit_is_told_of() {
 fn files_and_a_target_that_does_not_answer_are_enough() {
     let folder = Folder::new();
     folder.write("people.csv", "Id,name,NAME\n1,Ann,x\n");
-    let dead = format!("postgres://etl@127.0.0.1:{}/db", free_port());
+    let dead = format!("postgres://etl@127.0.0.1:{DEAD_PORT}/db");
     let args = ["ddl", "--from", "people.csv", "--into", "public.people", "--to", &dead];
     let clash =
         "columns `name` and `NAME` would both be `name`: rename one of them, or keep both with --names quote";

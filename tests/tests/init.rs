@@ -95,7 +95,7 @@ async fn what_cannot_be_asked_is_told_without_a_secret() {
     let ran = folder.etl(["init", &secret]).run().code(2).never_says("hush-5k2");
     ran.says(&["ETL_SOURCE__CASSANDRA__PASSWORD"]);
     folder.etl(["init", "data.csv"]).run().code(2).says(&["must be cassandra://host/keyspace"]);
-    let port = etl_tests::server::free_port();
+    let port = etl_tests::server::DEAD_PORT;
     let dead = format!("cassandra://127.0.0.1:{port}/init_empty");
     folder.etl(["init", &dead]).run().code(3).says(&["cannot connect to Cassandra"]);
     let lonely = folder.etl(["init", &address(&keyspace, "init_empty")]);

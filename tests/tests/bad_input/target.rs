@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use etl_tests::harness::{Folder, Ran};
-use etl_tests::server::{PrivateServer, Setup, free_port};
+use etl_tests::server::{DEAD_PORT, PrivateServer, Setup};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use super::bed::{Bed, HUSH, Recipe, rows};
@@ -33,7 +33,7 @@ fn run_with(folder: &Folder, url: &str, target: &str) -> Ran {
 
 #[test]
 fn a_host_that_refuses_is_named_with_the_recipes_line() {
-    let port = free_port();
+    let port = DEAD_PORT;
     let ran = run_to(&Folder::new(), &format!("postgres://etl@127.0.0.1:{port}/db")).code(5);
     let says = format!(
         "error: recipe.toml:3: cannot connect to 127.0.0.1:{port}: connection refused: no server listens there; start it, or correct host and port"
@@ -44,7 +44,7 @@ fn a_host_that_refuses_is_named_with_the_recipes_line() {
 #[test]
 fn a_host_that_never_answers_is_given_up_and_all_hosts_are_named() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (port, dead) = (silent.local_addr().unwrap().port(), free_port());
+    let (port, dead) = (silent.local_addr().unwrap().port(), DEAD_PORT);
     let soon = "connect_timeout = \"500 ms\"";
     let one = format!("postgres://etl@127.0.0.1:{port}/db");
     run_with(&Folder::new(), &one, soon).code(5).says(&[&format!(

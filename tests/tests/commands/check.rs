@@ -120,7 +120,7 @@ async fn problems_are_json_for_programs_also_those_of_reading_and_connecting() {
     assert_eq!((&problems[0]["key"], &problems[0]["line"]), (&"tables".into(), &serde_json::Value::Null));
     assert_eq!((&problems[1]["key"], &problems[1]["line"]), (&"run.stream".into(), &3.into()));
 
-    let dead = format!("postgres://etl@127.0.0.1:{}/db", etl_tests::server::free_port());
+    let dead = format!("postgres://etl@127.0.0.1:{}/db", etl_tests::server::DEAD_PORT);
     folder
         .write("dead.toml", format!("name = \"x\"\n[target.postgres]\nurl = \"{dead}\"\n{}", table("t", "")));
     let ran = folder.etl(["check", "dead.toml", "--json"]).run().code(11);

@@ -61,7 +61,7 @@ fn an_address_is_no_folder_however_it_is_written() {
     let run = |to: &str| folder.etl(["run", "--from", "rows.csv", "--into", "t", "--to", to]).run();
     run(&words).code(2).never_says(HUSH).says(&["--to: a password does not belong here"]);
     run(&format!("x=1 password={HUSH}")).code(2).never_says(HUSH).says(&["--to: must be postgres://…"]);
-    let port = etl_tests::server::free_port();
+    let port = etl_tests::server::DEAD_PORT;
     let ran = run(&format!("connect_timeout=1 host=127.0.0.1 port={port} user=u")).code(5);
     ran.says(&["connection refused"]);
     for dir in [&url, &words] {

@@ -68,7 +68,7 @@ fn server_error(action: &'static str, db: &DbError, is_yugabyte: bool) -> Server
         state: db.code().code().to_owned(),
         condition: condition::name(db.code().code()),
         constraint: db.constraint().map(str::to_owned),
-        column: db.column().map(str::to_owned).or_else(|| column_of_copy(db.where_()?, None)),
+        column: db.column().map(str::to_owned),
         table: db.table().map(str::to_owned),
         line: db.where_().and_then(|context| line_of_copy(context, None)),
         says_try_again: is_yugabyte && says_try_again(db.message()),
@@ -103,7 +103,7 @@ fn says_try_again(message: &str) -> bool {
 pub(super) fn find_place(server: &mut ServerError, error: &tokio_postgres::Error, into: &str) {
     let Some((db, context)) = error.as_db_error().and_then(|db| Some((db, db.where_()?))) else { return };
     server.line = line_of_copy(context, Some(into));
-    server.column = db.column().map(str::to_owned).or_else(|| column_of_copy(context, Some(into)));
+    server.column = db.column().map(str::to_owned).or_else(|| column_of_copy(context, into));
 }
 
 /// `COPY flights, line 7, column a: "x"` below any frames of PL/pgSQL. Servers translate the words, so the first
@@ -121,14 +121,11 @@ pub(super) fn line_of_copy(context: &str, into: Option<&str>) -> Option<u64> {
 }
 
 /// The column's name in `COPY flights, line 7, column a: "x"`: data exceptions do not carry it in a field. Only from
-/// the innermost frame, whose beginning the server itself wrote: behind other frames' values a line may look like one.
-pub(super) fn column_of_copy(context: &str, into: Option<&str>) -> Option<String> {
-    let named = into.and_then(|into| behind_copy(context, into)).filter(|(at, _)| *at == 0);
-    let guessed = || {
-        let line = context.lines().next().filter(|line| line.starts_with("COPY "))?;
-        line.split_once(", line ").map(|(_, rest)| rest)
-    };
-    let rest = named.and_then(|(_, rest)| rest.strip_prefix(", line ")).or_else(guessed)?;
+/// the innermost frame and right behind the table's name, which the server itself wrote: anywhere else a row's value may
+/// look like one. Servers that translate these words name no column.
+pub(super) fn column_of_copy(context: &str, into: &str) -> Option<String> {
+    let (_, rest) = behind_copy(context, into).filter(|(at, _)| *at == 0)?;
+    let rest = rest.strip_prefix(", line ")?;
     let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(", column ")?;
     let end = rest.find(": ")?;
     Some(rest[..end].to_owned())
@@ -170,16 +167,21 @@ mod tests {
 
     #[test]
     fn the_column_of_a_copy_is_named_but_never_its_value() {
-        assert_eq!(column_of_copy("COPY t, line 7, column a: \"x: y\"", None).as_deref(), Some("a"));
-        assert_eq!(column_of_copy("COPY t, line 7: \", column secret: \"", None).as_deref(), None);
-        assert_eq!(column_of_copy("COPY t, line 7", None), None);
-        assert_eq!(column_of_copy("SQL statement \"x\nCOPY t, line 1, column secret: \"", None), None);
+        assert_eq!(column_of_copy("COPY t, line 7, column a: \"x: y\"", "t").as_deref(), Some("a"));
+        for value_only in [
+            "COPY t, line 7: \", column secret: \"",
+            "COPY t, line 7",
+            "SQL statement \"x\nCOPY t, line 1, column secret: \"",
+            "COPY t, Zeile 3: \"x, line 7, column secret: y\"",
+            "COPY u, line 3: \"x, line 7, column secret: y\"",
+        ] {
+            assert_eq!(column_of_copy(value_only, "t"), None, "{value_only}");
+        }
     }
 
     #[test]
     fn a_table_with_a_name_like_a_line_or_a_column_does_not_mislead() {
-        let at =
-            |context: &str, into| (line_of_copy(context, Some(into)), column_of_copy(context, Some(into)));
+        let at = |context: &str, into| (line_of_copy(context, Some(into)), column_of_copy(context, into));
         let (line, column) = (Some(3), Some("b".to_string()));
         let named = |into| at(&format!("COPY {into}, line 3, column b: \"x\""), into);
         for into in ["a, 7", "a, line 7, column secret: ", "a\nCOPY a, line 7", "COPY a", "a", "", "á, 7"] {
@@ -187,7 +189,7 @@ mod tests {
         }
         assert_eq!(at("SQL statement \"x\nCOPY a, 7, line 3: \"1\"", "a, 7"), (line, None));
         assert_eq!(at("COPY a, 7、行 3、列 b: \"x\"", "a, 7"), (line, None));
-        // Another table than was thought.
-        assert_eq!(at("COPY t, line 3, column b: \"x\"", "u"), (line, column));
+        // Another table than was thought: a line is a number, and what looks like a column may be a value.
+        assert_eq!(at("COPY t, line 3, column b: \"x\"", "u"), (line, None));
     }
 }

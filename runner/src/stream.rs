@@ -241,10 +241,7 @@ fn put_back(shared: &Shared, mut task: Task, error: Option<copy::error::Error>) 
     if shared.stopped() {
         return Ok(());
     }
-    let retries = match &error {
-        Some(copy::error::Error::Server(server)) => server.retries(database.cluster.retries()),
-        _ => u32::MAX,
-    };
+    let retries = error.as_ref().map_or(u32::MAX, |error| error.retries(database.cluster.retries()));
     let give_up = task.patience.lasts() >= database.cluster.give_up_after();
     let wait = if give_up { None } else { task.patience.wait_of(retries) };
     match (wait, error) {

@@ -65,7 +65,7 @@ impl Session {
                             last = Some(error);
                         }
                         // Somebody locks the table, for example.
-                        Class::Passing => match patience.wait_of(database.cluster.retries()) {
+                        Class::Passing => match patience.wait_of(error.retries(database.cluster.retries())) {
                             Some(wait) => rest(shared, wait).await,
                             None => return Err(error),
                         },

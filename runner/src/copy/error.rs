@@ -135,6 +135,14 @@ impl Error {
         matches!(self, Error::Connect { state: Some(state), .. } if state == "53300")
     }
 
+    /// How often it is tried again, of `retries`: what is no server's answer is bounded by time alone.
+    pub fn retries(&self, retries: u32) -> u32 {
+        match self {
+            Error::Server(server) => server.retries(retries),
+            _ => u32::MAX,
+        }
+    }
+
     /// What the error means for the run.
     pub fn class(&self) -> Class {
         match self {
@@ -203,7 +211,7 @@ impl ServerError {
         }
     }
 
-    /// How often it is tried again, of `retries`: a statement that was cancelled by somebody is cancelled again.
+    /// How often it is tried again: a statement that was cancelled by somebody is cancelled again.
     pub fn retries(&self, retries: u32) -> u32 {
         if self.state == "57014" { retries.min(3) } else { retries }
     }

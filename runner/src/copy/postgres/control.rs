@@ -106,13 +106,10 @@ impl Control {
         error: Error,
         patience: &mut Patience,
     ) -> Result<(), Error> {
-        let wait = patience.wait();
-        if !error.class().may_pass()
-            || self.stopped()
-            || patience.lasts() >= self.cluster.options.give_up_after
-        {
-            return Err(error);
-        }
+        let give_up = self.stopped() || patience.lasts() >= self.cluster.options.give_up_after;
+        let retries = error.retries(self.cluster.options.retries);
+        let wait = if give_up || !error.class().may_pass() { None } else { patience.wait_of(retries) };
+        let Some(wait) = wait else { return Err(error) };
         tracing::warn!(%error, "asking again");
         let end = Instant::now() + wait;
         while Instant::now() < end && !self.stopped() {

@@ -106,3 +106,48 @@ async fn many_partitions_that_changed_are_not_all_named() {
     let ran = bed.run().code(9).says(&["partition public.p0 was truncated", "and 25 more partitions"]);
     ran.never_says("public.p29 ");
 }
+
+/// Which kind of ledger is true to a table is a matter of where its rows are.
+#[tokio::test]
+async fn a_table_whose_partitions_are_unlogged_is_refused_or_has_an_unlogged_ledger() {
+    let bed = Bed::new("partitions_unlogged").await;
+    bed.sql(
+        "CREATE TABLE t (id int) PARTITION BY RANGE (id);
+         CREATE UNLOGGED TABLE low PARTITION OF t FOR VALUES FROM (0) TO (100)",
+    )
+    .await;
+    bed.folder.write("data.csv", "id\n1\n2\n");
+    let table = "[[tables]]\nfrom = \"data.csv\"\ninto = \"public.t\"\n";
+    bed.recipe(table);
+    let check = |code| bed.folder.etl(["check", "recipe.toml"]).run().code(code);
+    check(11).says(&["public.t is UNLOGGED", "allow_unlogged"]);
+    bed.run().code(5).says(&["public.t is UNLOGGED"]);
+    bed.recipe(&format!("{table}allow_unlogged = true\n"));
+    check(0);
+    bed.run().code(0);
+    assert_eq!(bed.number("SELECT count(*) FROM etl.ledger_unlogged WHERE done").await, 1);
+    assert_eq!(bed.number("SELECT count(*) FROM pg_class WHERE relname = 'ledger'").await, 0);
+
+    // Neither kind of ledger would be true to these.
+    bed.sql("CREATE TABLE high PARTITION OF t FOR VALUES FROM (100) TO (200)").await;
+    check(11).says(&["public.t", "UNLOGGED partitions beside others"]);
+    bed.run().code(5).says(&["UNLOGGED partitions beside others"]);
+}
+
+#[tokio::test]
+async fn a_table_with_a_partition_on_another_server_is_refused() {
+    let bed = Bed::new("partitions_foreign").await;
+    bed.sql(
+        "CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER elsewhere FOREIGN DATA WRAPPER nothing;
+         CREATE TABLE t (id int) PARTITION BY RANGE (id);
+         CREATE TABLE low PARTITION OF t FOR VALUES FROM (0) TO (100);
+         CREATE FOREIGN TABLE high PARTITION OF t FOR VALUES FROM (100) TO (200) SERVER elsewhere",
+    )
+    .await;
+    bed.folder.write("data.csv", "id\n1\n");
+    bed.recipe("[[tables]]\nfrom = \"data.csv\"\ninto = \"public.t\"\n");
+    let why = ["public.t", "a partition that is a foreign table (public.high)"];
+    bed.folder.etl(["check", "recipe.toml"]).run().code(11).says(&why);
+    bed.run().code(5).says(&why);
+    assert_eq!(bed.number("SELECT count(*) FROM t WHERE id < 100").await, 0);
+}

@@ -66,7 +66,7 @@ impl Plan {
 
 /// The partitions of a partitioned table, at every level. Tables that inherit from another one in the old way get none
 /// of its rows.
-const PARTS: &str = "\
+pub(super) const PARTS: &str = "\
 WITH RECURSIVE part AS (
     SELECT oid FROM pg_class WHERE oid = {oid}::oid AND relkind = 'p'
     UNION

@@ -11,6 +11,7 @@ use super::claim::Owner;
 use super::empty::with_its_file;
 use super::identifier::literal;
 use super::partitions;
+use super::partitions::PARTS;
 use super::rejects::ascii_json;
 use super::schema::Tables;
 use crate::copy::drift::{Part, compared, differing, hash, no_differences};
@@ -58,7 +59,8 @@ impl TableId {
     /// Identifies a table. `regclass` is its name as SQL (`public.flights`, quoted where need be). One that a server
     /// crash empties is refused unless `allow_unlogged`, a temporary one always.
     pub async fn read(link: Link<'_>, regclass: &str, allow_unlogged: bool) -> Result<TableId, Error> {
-        let rows = link.rows("looking for the target table", TABLE, &[(&regclass, Type::TEXT)]).await?;
+        let table = TABLE.replace("{parts}", &PARTS.replace("{oid}", "to_regclass($1)"));
+        let rows = link.rows("looking for the target table", &table, &[(&regclass, Type::TEXT)]).await?;
         let missing = || Error::Refused(format!("target table {regclass} does not exist"));
         let row = rows.first().ok_or_else(missing)?;
         let unlogged: bool = link.get(row, "unlogged")?;
@@ -310,13 +312,11 @@ pub(super) fn counts(link: Link<'_>, row: &Row) -> Result<Counts, Error> {
     })
 }
 
-const TABLE: &str = "\
-WITH RECURSIVE part AS (
-    SELECT to_regclass($1)::oid AS oid
-    UNION
-    SELECT i.inhrelid FROM pg_inherits i JOIN part p ON i.inhparent = p.oid)
+/// Rows of a partitioned table are in its partitions: what it says of itself means nothing.
+const TABLE: &str = "{parts}
 SELECT c.oid, c.relfilenode, c.relpersistence = 't' AS temporary,
-       EXISTS (SELECT FROM part p JOIN pg_class q ON q.oid = p.oid WHERE q.relpersistence = 'u') AS unlogged
+       coalesce((SELECT bool_or(q.relpersistence = 'u') FROM part p JOIN pg_class q ON q.oid = p.oid
+                 WHERE q.relkind <> 'p'), c.relpersistence = 'u') AS unlogged
 FROM pg_class c WHERE c.oid = to_regclass($1)::oid";
 
 const STORED: &str = concat!(

@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::identifier;
+use super::partitions::PARTS;
 use super::session::Connection;
 use crate::copy::error::Error;
 
@@ -28,7 +29,7 @@ pub struct Table {
     pub relfilenode: u32,
     /// Plain or partitioned.
     pub kind: Kind,
-    /// What a crash leaves of it.
+    /// What a crash leaves of it; of a partitioned table, of its partitions.
     pub persistence: Persistence,
     /// In their order.
     pub columns: Vec<Column>,
@@ -143,7 +144,37 @@ pub async fn find(connection: &Connection, name: &str) -> Result<Option<Table>, 
     key.sort();
     described.primary_key = key.into_iter().map(|(_, name)| name).collect();
     described.can_insert = described.columns.iter().all(|column| column.can_insert);
+    if described.kind == Kind::Partitioned {
+        described.persistence = persistence_of_partitions(connection, &described).await?;
+    }
     Ok(Some(described))
+}
+
+/// What a crash leaves of a partitioned table: its rows are in its partitions, which must all be alike.
+async fn persistence_of_partitions(connection: &Connection, table: &Table) -> Result<Persistence, Error> {
+    let sql = format!(
+        "{} SELECT bool_or(c.relpersistence = 'u'), bool_or(c.relpersistence <> 'u'),
+                min(format('%I.%I', n.nspname, c.relname)) FILTER (WHERE c.relkind = 'f')
+         FROM part JOIN pg_class c ON c.oid = part.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind <> 'p'",
+        PARTS.replace("{oid}", "$1")
+    );
+    let rows = query(connection, &sql, &[(&table.oid, Type::OID)]).await?;
+    let Some(row) = rows.first() else { return Ok(table.persistence) };
+    let shown = table.name_in_ledger();
+    if let Some(foreign) = get::<Option<String>>(connection, row, 2)? {
+        return Err(Error::Refused(format!(
+            "`{shown}` has a partition that is a foreign table ({foreign}): its rows would not be committed with ours; load where they are kept"
+        )));
+    }
+    match (get::<Option<bool>>(connection, row, 0)?, get::<Option<bool>>(connection, row, 1)?) {
+        (Some(true), Some(true)) => Err(Error::Refused(format!(
+            "`{shown}` has UNLOGGED partitions beside others: after a crash of the server it would hold less than the ledger says; make them all LOGGED, or all UNLOGGED"
+        ))),
+        (Some(true), _) => Ok(Persistence::Unlogged),
+        (Some(false), _) => Ok(Persistence::Permanent),
+        (None, _) => Ok(table.persistence),
+    }
 }
 
 /// By name alone, not by `to_regclass`: that is an error without USAGE on the schema.

@@ -254,6 +254,11 @@ impl Live {
         }
     }
 
+    /// How many streams have a session, on whatever node.
+    pub fn open_streams(&self) -> u64 {
+        self.nodes().iter().map(|node| node.streams.load(Relaxed)).sum()
+    }
+
     /// A chunk was committed through a node.
     pub fn committed(&self, node: usize, chunk: &Committed, rejects: Tally) {
         if chunk.counts.rejected > 0 {

@@ -323,17 +323,19 @@ async fn copy(
         pace: care.pace(),
         condemned: care.condemned(),
     };
-    let (node, careful, unit) = (session.node(), care.is_careful(), task.unit.clone());
+    let (node, unit) = (session.node(), task.unit.clone());
+    let careful = AtomicBool::new(care.is_careful());
     let mut on_commit = |chunk: &Committed| {
         *moved = true;
         unit.committed(&chunk.position);
         care.committed(chunk.rows);
+        careful.store(care.is_careful(), Ordering::Relaxed);
         count(&shared.live, node, chunk);
     };
     let (messages, mut receiver) = mpsc::channel(1);
     let answer = order(shared, worker, task.table, piece, messages);
     let unanswered = Unanswered::default();
-    let loaded = session.load(&claimed, careful, &unanswered, &mut receiver, &mut on_commit).await;
+    let loaded = session.load(&claimed, &careful, &unanswered, &mut receiver, &mut on_commit).await;
     drop(receiver);
     task.in_doubt = unanswered.take();
     let (loaded, usable) = match loaded {

@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -51,9 +52,16 @@ impl Session {
     pub(crate) async fn open(shared: &Arc<Shared>, table: usize) -> Result<Option<Session>, Error> {
         let database = database(shared)?;
         let (mut last, mut patience) = (None, Patience::default());
+        // A node may answer probes, and give no session nevertheless.
+        let mut in_vain_since = None::<Instant>;
+        let limit = database.cluster.give_up_after();
         loop {
             if shared.stopped() {
                 return Ok(None);
+            }
+            in_vain_since = in_vain_since.filter(|_| shared.live.open_streams() == 0);
+            if in_vain_since.is_some_and(|since| since.elapsed() >= limit) {
+                return Err(given_up(shared, last, limit));
             }
             if let Some(place) = Place::take(shared, database) {
                 let node = place.node;
@@ -62,6 +70,7 @@ impl Session {
                     Err(error) => match error.class() {
                         Class::Connection => {
                             set_aside(database, node, &error);
+                            in_vain_since.get_or_insert_with(Instant::now);
                             last = Some(error);
                         }
                         // Somebody locks the table, for example.
@@ -78,10 +87,8 @@ impl Session {
                 return Ok(None);
             }
             let gone_for = database.placement().all_gone_for(Instant::now());
-            let limit = database.cluster.give_up_after();
             if gone_for >= limit {
-                shared.live.waits_for_nodes(None);
-                return Err(last.unwrap_or_else(|| no_node(limit)));
+                return Err(given_up(shared, last, limit));
             }
             shared.live.waits_for_nodes((gone_for > Duration::ZERO).then(|| limit - gone_for));
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -190,12 +197,12 @@ impl Session {
         self.watched("ending a lost connection", self.link().terminate_own(lost)).await
     }
 
-    /// Commits what the worker hands over; `careful` where refusals are to be expected. Behind an error `unanswered`
+    /// Commits what the worker hands over; `careful` while refusals are to be expected. Behind an error `unanswered`
     /// holds the chunk that is in doubt. Gives up when the node shows no sign of life while it is waited for.
     pub(crate) async fn load(
         &self,
         claimed: &Claimed,
-        careful: bool,
+        careful: &AtomicBool,
         unanswered: &Unanswered,
         receiver: &mut mpsc::Receiver<Message>,
         on_commit: OnCommit<'_>,
@@ -310,8 +317,12 @@ pub(crate) fn set_aside(database: &Database, node: usize, error: &Error) {
     }
 }
 
-fn no_node(limit: Duration) -> Error {
-    Error::Refused(format!("no node could be used for {} s (give_up_after)", limit.as_secs()))
+/// What ends a run that had no session for as long as `give_up_after` says.
+fn given_up(shared: &Shared, last: Option<Error>, limit: Duration) -> Error {
+    shared.live.waits_for_nodes(None);
+    last.unwrap_or_else(|| {
+        Error::Refused(format!("no node could be used for {} s (give_up_after)", limit.as_secs()))
+    })
 }
 
 /// A place on the least loaded node, given back unless a session takes it.

@@ -11,6 +11,8 @@ use etl_tests::bed::{Bed, Process, until};
 use etl_tests::customers::{self, WithRejects, csv_with_rejects};
 use etl_tests::faults::FaultProxy;
 use etl_tests::harness::Ran;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 
 const HOSTS: [&str; 3] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
 
@@ -251,4 +253,39 @@ async fn a_run_that_is_cut_off_from_every_node_still_stops_when_it_is_told_to() 
     nodes.finish(etl).await.code(130).says(&["stopped; the same command continues"]);
     nodes.heal_all().await;
     nodes.is_completed().await;
+}
+
+/// Lets probes and control connections through, and hangs up on every stream.
+async fn without_streams(server: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut first = [0; 1024];
+                let length = client.peek(&mut first).await.unwrap_or(0);
+                if String::from_utf8_lossy(&first[..length]).contains("etl/control/") {
+                    let mut server = TcpStream::connect(("127.0.0.1", server)).await.expect("the server");
+                    let _ = copy_bidirectional(&mut client, &mut server).await;
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_node_that_answers_probes_and_gives_no_session_is_given_up_too() {
+    let bed = Bed::new("nodes_no_session").await;
+    bed.sql("CREATE TABLE t (id int)").await;
+    bed.folder.write("data.csv", "id\n1\n");
+    let port = without_streams(bed.server.port).await;
+    let url = format!("postgres://{}@127.0.0.1:{port}/{}?sslmode=disable", bed.server.user, bed.database);
+    let table = "[[tables]]\nfrom = \"data.csv\"\ninto = \"public.t\"\n";
+    bed.recipe_to(&url, &format!("give_up_after = \"3 s\"\n[run]\nstreams = 2\n{table}"));
+    let ran = bed.start().finish().await.code(5);
+    ran.says(&["node set aside", &format!("127.0.0.1:{port}"), "continue with: "]);
+    bed.recipe(table);
+    bed.run().code(0);
+    assert_eq!(bed.number("SELECT count(*) FROM t").await, 1);
 }

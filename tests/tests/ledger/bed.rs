@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what the tests stand on: a failure here is the test's")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use etl::batch::RowStarts;
@@ -69,6 +70,8 @@ pub(crate) struct Bed {
     pub table: TableId,
     pub owner: Owner,
     pub gate: Gate,
+    /// So many chunks are loaded as if a refusal were to be expected.
+    pub careful_for: u64,
 }
 
 pub(crate) fn at(row: u64) -> Position {
@@ -122,7 +125,7 @@ impl Bed {
         let environment = Environment::from_iter([("USER", "nobody")]);
         let cluster = Arc::new(Cluster::connect(&settings, &environment, "test").await.unwrap());
         let asks = Control::new(&cluster, Vec::new(), Arc::default()).unwrap();
-        Bed { server, database: database.into(), control, asks, plan, table, owner, gate }
+        Bed { server, database: database.into(), control, asks, plan, table, owner, gate, careful_for: 0 }
     }
 
     /// Of its table.
@@ -156,6 +159,7 @@ impl Bed {
     ) -> Result<Loaded, Error> {
         let write = Write { copy: COPY.into(), into: "t".into(), through: None };
         let statements = Statements::prepare(session.link(), &self.plan, self.table, &write).await.unwrap();
+        let careful = AtomicBool::new(self.careful_for > 0);
         let stream = Stream {
             link: session.link(),
             control: &self.asks,
@@ -164,10 +168,13 @@ impl Bed {
             live: &etl::counters::Live::new(std::time::Instant::now(), vec!["a:1".into()]),
             pulse: &etl::copy::postgres::pulse::Pulse::default(),
             unanswered: &etl::copy::postgres::unanswered::Unanswered::default(),
-            careful: false,
+            careful: &careful,
         };
         let mut chunks = 0;
-        let mut on_commit = |_: &Committed| chunks += 1;
+        let mut on_commit = |_: &Committed| {
+            chunks += 1;
+            careful.store(chunks < self.careful_for, Ordering::Relaxed);
+        };
         let loaded = on_any_thread(stream.load(claimed, &mut receiver, &mut on_commit)).await;
         if let Ok(loaded) = &loaded {
             assert_eq!(loaded.chunks, chunks);

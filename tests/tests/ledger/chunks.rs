@@ -39,9 +39,9 @@ async fn a_thousand_chunks_are_committed_one_behind_the_other() {
     assert_eq!(bed.ledger().await, (at(5000), 5000, 1000));
 }
 
-#[tokio::test]
-async fn a_chunk_costs_one_round_trip() {
-    let bed = Bed::new("ledger_trips").await;
+/// Round trips for 100 chunks, of which the first ones are loaded carefully.
+async fn round_trips(database: &str, careful_for: u64) -> u64 {
+    let bed = Bed { careful_for, ..Bed::new(database).await };
     let server = SocketAddr::from(([127, 0, 0, 1], bed.server.port));
     let proxy = Proxy::start(server, Duration::from_millis(4)).await;
     let url = format!("postgres://{}@127.0.0.1:{}/{}", bed.server.user, proxy.port, bed.database);
@@ -49,10 +49,21 @@ async fn a_chunk_costs_one_round_trip() {
     let claimed = bed.claim(&session).await;
     let before = proxy.turns();
     let messages = (0..100).flat_map(|n| chunk(n * 50, n * 50 + 50, n == 99)).collect();
-    bed.load(&session, &claimed, messages).await.unwrap();
-    let turns = proxy.turns() - before;
-    assert!((100..=110).contains(&turns), "{turns} round trips for 100 chunks");
+    bed.load(&session, &claimed, messages).await.expect("it is loaded");
     assert_eq!(bed.rows().await, (5000, 5000));
+    proxy.turns() - before
+}
+
+#[tokio::test]
+async fn a_chunk_costs_one_round_trip() {
+    let turns = round_trips("ledger_trips", 0).await;
+    assert!((100..=110).contains(&turns), "{turns} round trips for 100 chunks");
+}
+
+#[tokio::test]
+async fn a_chunk_costs_one_round_trip_again_once_no_refusal_is_to_be_expected() {
+    let turns = round_trips("ledger_trips_careful", 40).await;
+    assert!((140..=150).contains(&turns), "{turns} round trips for 100 chunks");
 }
 
 #[tokio::test]

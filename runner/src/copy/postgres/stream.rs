@@ -3,6 +3,7 @@
 //!
 //! Must not know: where rows come from, and what is done about a split that could not be finished.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, join};
@@ -43,9 +44,9 @@ pub struct Stream<'a> {
     pub pulse: &'a Pulse,
     /// Holds the chunk whose `COMMIT` is not answered, also behind the end.
     pub unanswered: &'a Unanswered,
-    /// A refusal is to be expected: nothing is sent behind a chunk that is not answered, which would cost the
+    /// While a refusal is to be expected: nothing is sent behind a chunk that is not answered, which would cost the
     /// connection.
-    pub careful: bool,
+    pub careful: &'a AtomicBool,
 }
 
 /// What ended the loading of a split before its end.
@@ -230,7 +231,7 @@ impl<'s> Load<'s> {
     async fn begin(&mut self) -> Result<(), Error> {
         let stream = self.stream;
         let (link, statements) = (stream.link, stream.statements);
-        if statements.counts_first || stream.careful {
+        if statements.counts_first || stream.careful.load(Ordering::Relaxed) {
             self.settle().await?;
         }
         let mut opening = queued(chunk::open(link, statements, self.place.clone())).await;

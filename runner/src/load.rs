@@ -239,8 +239,7 @@ async fn find_nodes(shared: Arc<Shared>) {
         tokio::time::sleep(LOOK_FOR_NODES_EVERY).await;
         // What cannot be asked now is asked next time.
         let known = database.nodes();
-        let found = timeout(LOOK_FOR_NODES_EVERY, database.control.new_nodes(&known)).await;
-        let Ok(Ok(found)) = found else { continue };
+        let Ok(found) = database.control.new_nodes(&known).await else { continue };
         // A server that lists no nodes never will.
         let Some(found) = found else { return };
         for node in found {

@@ -154,11 +154,15 @@ async fn a_node_that_joins_the_cluster_gets_its_share_of_streams() {
     let file = csv(20_000);
     bed.folder.write("customers.csv", &file);
     let table = customers::recipe_table("customers.csv");
-    bed.recipe(&format!("[run]\nstreams = 6\nchunk_rows = 20\nsplit_bytes = \"4 KiB\"\n{table}"));
+    let run = "[run]\nstreams = 6\nchunk_rows = 20\nsplit_bytes = \"4 KiB\"";
+    bed.recipe(&format!("connect_timeout = \"4 s\"\n{run}\n{table}"));
     let report = bed.folder.path("report.json");
     let mut etl = etl_tests::bed::Process::of(bed.etl(["-v", "--report", &report.display().to_string()]));
     until("a part of it", async || (bed.progress().await.is_midway() || etl.has_ended()).then_some(())).await;
-    let three = yb_servers(&[two[0], two[1], ("127.0.0.3", port, "primary")]);
+    // At its private address somebody listens and never answers, as long as a connection may take.
+    let _silent = std::net::TcpListener::bind(("127.0.0.4", port)).unwrap();
+    let three = yb_servers(&[two[0], two[1], ("127.0.0.4", port, "primary")]);
+    let three = three.replace("'', md5('127.0.0.4')", "'127.0.0.3', md5('127.0.0.4')");
     bed.sql(&three.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")).await;
     let spread = "SELECT count(*) FROM (SELECT split_part(application_name, '/', 2) FROM pg_stat_activity \
         WHERE datname = current_database() AND application_name LIKE 'etl/127%' \

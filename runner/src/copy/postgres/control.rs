@@ -61,7 +61,7 @@ impl Control {
     /// Nodes that the cluster has by now besides those that are `known`; `None` where it lists none, now and later.
     pub async fn new_nodes(&self, known: &[Node]) -> Result<Option<Vec<Node>>, Error> {
         let held = self.current();
-        self.cluster.new_nodes(&held.connection, known).await
+        self.once(&held, self.cluster.new_nodes(&held.connection, known)).await
     }
 
     /// The connection of now.

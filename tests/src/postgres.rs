@@ -30,11 +30,12 @@ impl Server {
         format!("postgres://{}@{}/{database}", self.user, hosts.join(","))
     }
 
-    /// A connection to a database.
+    /// A connection to a database. A statement that waits for ever becomes a failed test.
     pub async fn client(&self, database: &str) -> Client {
-        let (client, connection) = tokio_postgres::connect(&self.url("127.0.0.1", database), NoTls)
-            .await
-            .expect("the test server answers");
+        let url = self.url("127.0.0.1", database);
+        let mut config: tokio_postgres::Config = url.parse().expect("a PostgreSQL URL");
+        config.options("-c statement_timeout=5min");
+        let (client, connection) = config.connect(NoTls).await.expect("the test server answers");
         tokio::spawn(connection);
         client
     }

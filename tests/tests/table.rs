@@ -27,13 +27,14 @@ async fn a_refused_row_is_described_without_its_values() {
         )
         .await
         .unwrap();
+    // The column of the first is in its CONTEXT alone, where only who knows the table's name looks for it.
     let cases = [
-        ("t", "1,5\n2,hush\n", "22P02", "invalid_text_representation", Some("qty"), None, 2),
-        ("t", "1,5\n2,7\n1,8\n", "23505", "unique_violation", None, Some("t_pkey"), 3),
-        ("t", "4,-987654\n", "23514", "check_violation", None, Some("t_qty_check"), 1),
-        ("noisy", "987654\n", "P0001", "raise_exception", None, None, 1),
+        ("t", "1,5\n2,hush\n", "22P02", "invalid_text_representation", None, 2),
+        ("t", "1,5\n2,7\n1,8\n", "23505", "unique_violation", Some("t_pkey"), 3),
+        ("t", "4,-987654\n", "23514", "check_violation", Some("t_qty_check"), 1),
+        ("noisy", "987654\n", "P0001", "raise_exception", None, 1),
     ];
-    for (table, rows, state, condition, column, constraint, line) in cases {
+    for (table, rows, state, condition, constraint, line) in cases {
         let cluster = connect(&server.url("127.0.0.1", "connect_refused")).await;
         let copy = format!("COPY {table} FROM STDIN (FORMAT csv)");
         let mut sink = Box::pin(cluster.control.client.copy_in(&copy).await.unwrap());
@@ -44,7 +45,7 @@ async fn a_refused_row_is_described_without_its_values() {
         let Error::Server(parts) = error else { panic!("{shown}") };
         assert!(parts.blames_a_row(), "{state}");
         assert_eq!((parts.state.as_str(), parts.condition), (state, condition));
-        assert_eq!((parts.column.as_deref(), parts.constraint.as_deref()), (column, constraint), "{shown}");
+        assert_eq!((parts.column.as_deref(), parts.constraint.as_deref()), (None, constraint), "{shown}");
         assert_eq!(parts.line, Some(line), "{shown}");
     }
 }

@@ -139,7 +139,7 @@ async fn a_condition_chooses_rows_and_the_server_says_why_it_refuses_one() {
     filtered("n >= 5");
     load.bed.run().code(9).says(&["where", "n >= 5"]);
     filtered("nobody = 1");
-    load.bed.run().code(3).says(&["recipe.toml:10: the cluster refuses to read", "nobody"]);
+    load.bed.run().code(3).says(&["recipe.toml:11: the cluster refuses to read", "nobody"]);
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ async fn tables_that_cannot_be_read_are_named_with_what_there_is() {
         .await;
     let table = load.table("t");
     let from = |name: &str| table.replace("load_missing.t", name);
-    let missing = ["there is no table load_missing.tt", "tables there are `t`", "recipe.toml:8: "];
+    let missing = ["there is no table load_missing.tt", "tables there are `t`", "recipe.toml:9: "];
     is_refused(&load, &from("load_missing.tt"), 3, &missing).await;
     is_refused(&load, &from("nowhere.t"), 3, &["the keyspaces there are ", "`load_missing`"]).await;
     let view = ["load_missing.seen is a materialized view", "base table `t`"];

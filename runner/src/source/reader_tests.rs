@@ -279,6 +279,45 @@ fn an_unclosed_quote_is_an_error_with_the_line_where_its_record_began() {
 }
 
 #[test]
+fn a_row_larger_than_a_batch_waits_for_the_pool_but_not_without_end() {
+    let (_folder, file) = Folder::with("x".repeat(1_000_000).as_bytes());
+    let (settings, fields, memory, stop) =
+        (Settings::default(), text_fields(1), memory(), AtomicBool::new(false));
+    let mut reader =
+        Reader::open(&file, &settings, &fields, &[0], Position::FILE_START, None, &memory).unwrap();
+    let held = memory.borrow_pool();
+    assert!(matches!(reader.next_batch(9, &stop).unwrap(), unit::Next::Idle));
+    drop(held);
+    let batch = reader.batch(9).unwrap().unwrap();
+    assert_eq!((batch.rows, batch.loan.is_some()), (1, true));
+}
+
+/// So a chunk ends in time, a signal is heeded, and other streams have the pool.
+#[test]
+fn a_record_without_end_is_told_of_again_and_again_and_holds_the_pool_no_longer_than_it_is_held() {
+    let (folder, _) = Folder::with(b"1\n\"");
+    let file = {
+        let path = folder.0.path().join("t.csv");
+        fs::File::options().write(true).open(path).unwrap().set_len(64 << 20).unwrap();
+        inputs("t.csv", folder.0.path()).unwrap().remove(0)
+    };
+    let settings = Settings { max_row_bytes: ByteSize(2 << 20), ..Settings::default() };
+    let (fields, memory, stop) = (text_fields(1), memory(), AtomicBool::new(false));
+    let mut reader =
+        Reader::open(&file, &settings, &fields, &[0], Position::FILE_START, None, &memory).unwrap();
+    assert_eq!(reader.batch(9).unwrap().unwrap().rows, 1);
+    assert!(matches!(reader.next_batch(9, &stop).unwrap(), unit::Next::Idle));
+    assert!(memory.is_lent());
+    for _ in 0..10 {
+        assert!(matches!(reader.next_batch(9, &stop).unwrap(), unit::Next::Idle));
+    }
+    assert!(!memory.is_lent());
+    assert!(reader.records.held_bytes() <= 2 * MAX_BLOCK_BYTES);
+    let error = reader.batch(9).unwrap_err();
+    assert!(matches!(error, Error::UnclosedQuote { line: 2, .. }), "{error}");
+}
+
+#[test]
 fn an_unclosed_quote_at_the_start_of_a_large_file_does_not_fill_the_memory() {
     let content = [b"a,b\n1,\"".to_vec(), b"some text\n".repeat(64 << 20 >> 3)].concat();
     let (_folder, file) = Folder::with(&content[..64 << 20]);

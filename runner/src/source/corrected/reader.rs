@@ -10,8 +10,8 @@ use crate::memory::Memory;
 use crate::position::Position;
 use crate::reject::{MAX_ORIGINAL_BYTES, Original, Reject, Stage};
 use crate::schema::Field;
-use crate::source::Error;
 use crate::source::column::Column;
+use crate::source::{Error, Next};
 
 /// So much of other tables is passed over in one batch at most.
 const MAX_PASSED_BYTES: u64 = 64 << 20;
@@ -70,9 +70,9 @@ impl Reader {
         self.lines.opened.check()
     }
 
-    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of the file; `None` at its
-    /// end. A row that is larger than a batch comes alone and holds a loan of the pool.
-    pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, Error> {
+    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of the file. A row that is
+    /// larger than a batch comes alone and holds a loan of the pool.
+    pub fn next_batch(&mut self, max_rows: usize) -> Result<Next, Error> {
         let (from, line) = (self.lines.byte, self.lines.line);
         let mut draft = Draft {
             starts: RowStarts::in_file(from, line),
@@ -88,23 +88,28 @@ impl Reader {
             if full || self.lines.byte - from > MAX_PASSED_BYTES {
                 break;
             }
+            if is_large && loan.is_none() {
+                loan = self.memory.borrow_pool();
+                if loan.is_none() {
+                    break;
+                }
+            }
             if self.take(&mut draft)? {
                 taken += length;
-                if is_large {
-                    loan = Some(self.memory.borrow_pool());
-                }
+            } else if is_large {
+                loan = None;
             }
             self.in_hand = self.lines.next()?;
         }
         let source_bytes = self.lines.byte - from;
         if source_bytes == 0 {
-            return Ok(None);
+            return Ok(if self.in_hand { Next::Idle } else { Next::End });
         }
         let mut columns = Vec::with_capacity(self.wanted.len());
         for (_, column) in &mut self.wanted {
             columns.push(column.finish().map_err(|_| Error::Internal("a column was built wrong"))?);
         }
-        Ok(Some(Batch {
+        Ok(Next::Batch(Batch {
             columns,
             rows: draft.starts.len(),
             starts: Arc::new(draft.starts),

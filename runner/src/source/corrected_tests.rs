@@ -133,6 +133,7 @@ fn every_line_that_cannot_be_sent_is_told_without_its_values() {
         r#"{"table":"secret"#,
         &long,
         r#"{"table":7,"original":{}}"#,
+        r#"{"table":"t","original":{"name":"right","id":2,"n\u0061me":"secret"}}"#,
     ];
     let (_folder, file) = file(lines.join("\n"));
     let text = tables(&file).unwrap_err().to_string();
@@ -148,6 +149,7 @@ fn every_line_that_cannot_be_sent_is_told_without_its_values() {
         "line 7: is no reject",
         "line 8: is longer than 1 MiB",
         "line 9: is no reject",
+        "line 10: names a column twice",
     ];
     assert_eq!(told.len(), expected.len(), "{text}");
     assert!(told.iter().zip(expected).all(|(told, expected)| told.starts_with(expected)), "{text}");

@@ -39,6 +39,7 @@ mod fingerprint;
 mod found;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod gzip;
 mod held;
 mod input;
 mod interval;

@@ -230,6 +230,31 @@ fn a_record_over_the_limit_is_rejected_with_its_start_and_the_next_is_read() {
     assert_eq!(original.len(), MAX_ORIGINAL_BYTES);
 }
 
+/// However its bytes come: whole, or with the block's end in it.
+#[test]
+fn what_a_reject_keeps_of_a_record_over_the_limit_does_not_depend_on_where_it_stands() {
+    let settings = Settings { max_row_bytes: ByteSize(60 << 10), ..Settings::default() };
+    let around = MAX_BLOCK_BYTES - MAX_ORIGINAL_BYTES;
+    for length in MAX_ORIGINAL_BYTES - 3..MAX_ORIGINAL_BYTES + 3 {
+        for line_end in ["\n", "\r\n", "\r", ""] {
+            for before in [0].into_iter().chain(around - 4..around + 4) {
+                let row = |length: usize| format!("{}\n", "1".repeat(length - 1));
+                let rows = if before == 0 { String::new() } else { row(30_000) + &row(before - 30_000) };
+                let content = format!("{rows}{}{line_end}", "x".repeat(length));
+                let (_folder, file) = Folder::with(content.as_bytes());
+                let (fields, start) = (text_fields(1), Position::FILE_START);
+                let mut reader =
+                    Reader::open(&file, &settings, &fields, &[0], start, None, &memory()).unwrap();
+                let batches = std::iter::from_fn(|| reader.batch(100_000).unwrap());
+                let reject = batches.flat_map(|batch| batch.rejects).next().unwrap();
+                let kept = "x".repeat(length.min(MAX_ORIGINAL_BYTES)).into_bytes();
+                assert!(reject.original == Original::Bytes(kept), "{length} {line_end:?} {before}");
+                assert_eq!(reject.cut, length > MAX_ORIGINAL_BYTES, "{length} {line_end:?} {before}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_row_larger_than_a_batch_comes_alone_and_holds_the_pool() {
     let long = "x".repeat(1_000_000);
@@ -248,34 +273,6 @@ fn a_row_larger_than_a_batch_comes_alone_and_holds_the_pool() {
     let last = reader.batch(100).unwrap().unwrap();
     assert_eq!((last.rows, last.loan.is_some(), last.starts.at(0).line()), (1, false, 3));
     assert!(reader.batch(100).unwrap().is_none());
-}
-
-#[test]
-fn a_batch_is_bounded_in_rows_rejects_and_bytes() {
-    let content = "1,2\nx\n".repeat(100_000);
-    let (_folder, file) = Folder::with(content.as_bytes());
-    let (settings, fields, memory) = (Settings::default(), text_fields(2), memory());
-    let mut reader =
-        Reader::open(&file, &settings, &fields, &[0], Position::FILE_START, None, &memory).unwrap();
-    let batch = reader.batch(10).unwrap().unwrap();
-    assert_eq!((batch.rows, batch.rejects.len(), batch.end.stored()), (5, 5, "30:11".into()));
-    let batch = reader.batch(usize::MAX).unwrap().unwrap();
-    assert!(batch.source_bytes <= memory.batch_bytes() as u64);
-    assert!(batch.source_bytes > memory.batch_bytes() as u64 - 10);
-}
-
-#[test]
-fn an_unclosed_quote_is_an_error_with_the_line_where_its_record_began() {
-    for content in ["a,b\n1,2\n3,\"4\n5,6\n", "a\nx\n\"", "a,b\n\"1\"\"\n,2"] {
-        let (_folder, file) = Folder::with(content.as_bytes());
-        let width = content.split('\n').next().unwrap().split(',').count();
-        let (settings, fields) = (Settings::default(), text_fields(width));
-        let mut reader =
-            Reader::open(&file, &settings, &fields, &[0], Position::FILE_START, None, &memory()).unwrap();
-        let (_, error) = *drain(&mut reader, 100).unwrap_err();
-        let line = if content.ends_with(",2") { 2 } else { 3 };
-        assert!(error.to_string().starts_with(&format!("`t.csv` line {line}: ")), "{error}");
-    }
 }
 
 #[test]
@@ -315,6 +312,34 @@ fn a_record_without_end_is_told_of_again_and_again_and_holds_the_pool_no_longer_
     assert!(reader.records.held_bytes() <= 2 * MAX_BLOCK_BYTES);
     let error = reader.batch(9).unwrap_err();
     assert!(matches!(error, Error::UnclosedQuote { line: 2, .. }), "{error}");
+}
+
+#[test]
+fn a_batch_is_bounded_in_rows_rejects_and_bytes() {
+    let content = "1,2\nx\n".repeat(100_000);
+    let (_folder, file) = Folder::with(content.as_bytes());
+    let (settings, fields, memory) = (Settings::default(), text_fields(2), memory());
+    let mut reader =
+        Reader::open(&file, &settings, &fields, &[0], Position::FILE_START, None, &memory).unwrap();
+    let batch = reader.batch(10).unwrap().unwrap();
+    assert_eq!((batch.rows, batch.rejects.len(), batch.end.stored()), (5, 5, "30:11".into()));
+    let batch = reader.batch(usize::MAX).unwrap().unwrap();
+    assert!(batch.source_bytes <= memory.batch_bytes() as u64);
+    assert!(batch.source_bytes > memory.batch_bytes() as u64 - 10);
+}
+
+#[test]
+fn an_unclosed_quote_is_an_error_with_the_line_where_its_record_began() {
+    for content in ["a,b\n1,2\n3,\"4\n5,6\n", "a\nx\n\"", "a,b\n\"1\"\"\n,2"] {
+        let (_folder, file) = Folder::with(content.as_bytes());
+        let width = content.split('\n').next().unwrap().split(',').count();
+        let (settings, fields) = (Settings::default(), text_fields(width));
+        let mut reader =
+            Reader::open(&file, &settings, &fields, &[0], Position::FILE_START, None, &memory()).unwrap();
+        let (_, error) = *drain(&mut reader, 100).unwrap_err();
+        let line = if content.ends_with(",2") { 2 } else { 3 };
+        assert!(error.to_string().starts_with(&format!("`t.csv` line {line}: ")), "{error}");
+    }
 }
 
 #[test]

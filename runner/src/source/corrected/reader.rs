@@ -33,7 +33,6 @@ struct Draft {
     starts: RowStarts,
     rejects: Vec<Reject>,
     rows_before: Vec<u32>,
-    blank: u64,
 }
 
 /// Why a row is none: code and reason.
@@ -74,12 +73,8 @@ impl Reader {
     /// larger than a batch comes alone and holds a loan of the pool.
     pub fn next_batch(&mut self, max_rows: usize) -> Result<Next, Error> {
         let (from, line) = (self.lines.byte, self.lines.line);
-        let mut draft = Draft {
-            starts: RowStarts::in_file(from, line),
-            rejects: Vec::new(),
-            rows_before: Vec::new(),
-            blank: 0,
-        };
+        let mut draft =
+            Draft { starts: RowStarts::in_file(from, line), rejects: Vec::new(), rows_before: Vec::new() };
         let (mut taken, mut loan) = (0, None);
         while self.in_hand && draft.starts.len() + draft.rejects.len() < max_rows.max(1) {
             let length = self.lines.length;
@@ -115,7 +110,7 @@ impl Reader {
             starts: Arc::new(draft.starts),
             rejects: draft.rejects,
             rows_before: draft.rows_before,
-            asides: Asides { blank_lines: draft.blank, ..Asides::default() },
+            asides: Asides::default(),
             end: Position::File { byte: self.lines.byte, line: self.lines.line },
             source_bytes,
             loan,
@@ -126,10 +121,8 @@ impl Reader {
     fn take(&mut self, draft: &mut Draft) -> Result<bool, Error> {
         let row = match self.lines.row() {
             Ok(Some(row)) => row,
-            Ok(None) => {
-                draft.blank += 1;
-                return Ok(false);
-            }
+            // Of no table, so that nobody counts it: every table's reader comes by.
+            Ok(None) => return Ok(false),
             // All lines were looked at before.
             Err(problem) => {
                 let (file, line) = (self.lines.file.clone(), self.lines.line);

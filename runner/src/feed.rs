@@ -123,9 +123,9 @@ impl Feeder<'_> {
             }
             self.push_new(table, unit, new, handed);
             complete = found.complete;
-            Ok(!self.stopped())
+            Ok(true)
         };
-        tile(&bytes, cut, found).map_err(|error| match error {
+        tile(&bytes, cut, self.stop, found).map_err(|error| match error {
             CutError::Io(error) => Error::Scan { file: unit.unit.key().into(), error },
             CutError::Source(error) => error.into(),
             CutError::Copy(error) => error.into(),

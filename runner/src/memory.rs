@@ -2,9 +2,14 @@
 //! than a share that lends to one stream at a time.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 /// A batch is never asked to be larger than this: more gains nothing and costs cache.
 pub const MAX_BATCH_BYTES: usize = 256 * 1024;
+
+/// How long to wait for the pool before somebody is told: who has it may be slow, or silent, and that must not keep
+/// another stream's chunk open, nor a run that is being stopped.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The run's budget for host buffers. Cheap to clone; all clones share the pool.
 #[derive(Clone, Debug)]
@@ -35,15 +40,17 @@ impl Memory {
         self.batch_bytes
     }
 
-    /// Waits until no other stream has a row larger than its share in flight. Call it on a worker's thread,
-    /// never on one that drives connections, and only after the own batch was handed on.
-    pub fn borrow_pool(&self) -> Loan {
-        let mut lent = self.pool.lent.lock().unwrap_or_else(PoisonError::into_inner);
-        while *lent {
-            lent = self.pool.back.wait(lent).unwrap_or_else(PoisonError::into_inner);
+    /// Waits until no other stream has a row larger than its share in flight; `None` when one still has after a second.
+    /// Call it on a worker's thread, never on one that drives connections, and only after the own batch was handed on.
+    pub fn borrow_pool(&self) -> Option<Loan> {
+        let lent = self.pool.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.pool.back.wait_timeout_while(lent, PATIENCE, |lent| *lent);
+        let (mut lent, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if *lent {
+            return None;
         }
         *lent = true;
-        Loan { pool: Arc::clone(&self.pool) }
+        Some(Loan { pool: Arc::clone(&self.pool) })
     }
 }
 
@@ -83,11 +90,15 @@ mod tests {
     #[test]
     fn the_pool_lends_to_one_stream_at_a_time() {
         let memory = Memory::new(64 << 20, 2);
-        let loan = memory.borrow_pool();
+        let loan = memory.borrow_pool().unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
         let other = memory.clone();
         let thread = std::thread::spawn(move || {
-            let loan = other.borrow_pool();
+            let loan = loop {
+                if let Some(loan) = other.borrow_pool() {
+                    break loan;
+                }
+            };
             sender.send(()).unwrap();
             drop(loan);
         });
@@ -95,5 +106,14 @@ mod tests {
         drop(loan);
         receiver.recv().unwrap();
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_pool_that_stays_lent_is_not_waited_for_without_end() {
+        let memory = Memory::new(64 << 20, 2);
+        let loan = memory.borrow_pool();
+        assert!(memory.borrow_pool().is_none() && memory.is_lent());
+        drop(loan);
+        assert!(memory.borrow_pool().is_some());
     }
 }

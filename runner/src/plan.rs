@@ -1,6 +1,7 @@
 //! `etl plan`: shows splits, streams and nodes without loading anything.
 
 use std::io;
+use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
 
@@ -116,7 +117,8 @@ async fn splits(recipe: &Recipe, unit: &JobUnit) -> Result<Vec<Shown>, Failure> 
             let scan = |error| crate::feed::Error::Scan { file: file.key.clone(), error };
             let opened = Opened::open(file)
                 .map_err(|error| Failure::Load(crate::feed::Error::Source(error).into()))?;
-            tile(&opened.file(), cut, found).map_err(|error| Failure::Load(scan(error).into()))?;
+            tile(&opened.file(), cut, &AtomicBool::new(false), found)
+                .map_err(|error| Failure::Load(scan(error).into()))?;
             Ok(splits)
         }
         (_, Cutting::Ring(table)) => {

@@ -219,7 +219,7 @@ mod tests {
         let engine = Engine::new(&recipe.transform, None).unwrap();
         let jobs = Prepared { recipe, target_key: "", engine }.jobs().await.unwrap_or_default();
         let [Ok(one), Ok(two)] = &jobs[..] else { panic!("{jobs:?}") };
-        let loan = one.path.memory.borrow_pool();
+        let loan = one.path.memory.borrow_pool().unwrap();
         assert!(two.path.memory.is_lent());
         drop(loan);
         assert!(!two.path.memory.is_lent());

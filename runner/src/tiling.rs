@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::dialect::Dialect;
@@ -40,39 +41,42 @@ pub(crate) struct Found {
 }
 
 /// Scans `file` from `cut.from` to its end and hands out splits as they are found; `found` answers whether to
-/// go on. The last call says `complete`.
+/// go on. The last call says `complete`; there is none when the run is being stopped meanwhile, which may be long before
+/// a split is found.
 pub(crate) fn tile<E: From<io::Error>>(
     file: &File,
     cut: Cut,
+    stop: &AtomicBool,
     mut found: impl FnMut(Found) -> Result<bool, E>,
 ) -> Result<(), E> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-    tile_with(file, cut, threads, BLOCK_BYTES, &mut found)
+    tile_with(file, cut, (threads, BLOCK_BYTES), stop, &mut found)
 }
 
 fn tile_with<E: From<io::Error>>(
     file: &File,
     cut: Cut,
-    threads: usize,
-    block_bytes: usize,
+    (threads, block_bytes): (usize, usize),
+    stop: &AtomicBool,
     found: &mut impl FnMut(Found) -> Result<bool, E>,
 ) -> Result<(), E> {
     let scanner = Scanner::new(cut.dialect, cut.split_bytes);
     let mut tiler = Tiler::new(cut.split_bytes, cut.from.clone());
     let mut blocks = vec![vec![0; block_bytes]; threads];
     let mut offset = cut.from.byte();
-    loop {
+    while !stop.load(Ordering::Relaxed) {
         let (summaries, end) = scan_blocks(file, &scanner, offset, &mut blocks)?;
         let splits: Vec<Split> = summaries.iter().flat_map(|summary| tiler.push(summary)).collect();
         offset += summaries.iter().map(|summary| summary.len).sum::<u64>();
         if end {
-            break finish(tiler, splits, found);
+            return finish(tiler, splits, found);
         }
         let more = splits.is_empty() || found(Found { splits, tiled_to: tiler.tiled_to(), complete: false })?;
         if !more {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }
 
 fn finish<E>(
@@ -159,7 +163,8 @@ mod tests {
             assert_eq!(all.last().map_or(&from, |split: &Split| &split.end), &found.tiled_to);
             Ok::<_, io::Error>(true)
         };
-        tile_with(file.as_file(), cut, threads, block_bytes, &mut found).unwrap();
+        let stop = AtomicBool::new(false);
+        tile_with(file.as_file(), cut, (threads, block_bytes), &stop, &mut found).unwrap();
         (all, complete)
     }
 
@@ -193,7 +198,26 @@ mod tests {
             calls += 1;
             Ok::<_, io::Error>(false)
         };
-        tile_with(file.as_file(), cut(100, Position::FILE_START), 1, 500, &mut found).unwrap();
+        let (cut, stop) = (cut(100, Position::FILE_START), AtomicBool::new(false));
+        tile_with(file.as_file(), cut, (1, 500), &stop, &mut found).unwrap();
         assert_eq!(calls, 1);
+    }
+
+    /// A terabyte of zeros behind a quote that is never closed: nobody waits for its end.
+    #[test]
+    fn a_scan_that_finds_no_split_ends_when_the_run_is_being_stopped() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"a,\"b\n").unwrap();
+        file.as_file().set_len(1 << 40).unwrap();
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let cut = cut(100, Position::FILE_START);
+            let scan = scope.spawn(|| {
+                let found = |_: Found| -> io::Result<bool> { panic!("there is no split") };
+                tile(file.as_file(), cut, &stop, found).unwrap();
+            });
+            stop.store(true, Ordering::Relaxed);
+            scan.join().unwrap();
+        });
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use etl_tests::bed::Bed;
 use etl_tests::customers::{self, assert_same, csv, expected, loaded};
+use etl_tests::random::Random;
 
 /// Loads a file with the given `[run]` and compares the table with it.
 async fn loads_exactly(database: &str, file: &str, content: &[u8], plain: &[u8], run: &str) -> Bed {
@@ -90,4 +91,27 @@ async fn a_file_of_one_row_is_one_row_and_a_file_without_rows_is_none() {
         bed.run().code(0).says(&["was done before, nothing to load"]);
         assert_eq!(bed.number("SELECT count(*) FROM customers").await, rows as i64);
     }
+}
+
+/// Ties of the seventh digit above all: PostgreSQL takes some of them up and some down.
+#[tokio::test]
+async fn a_fraction_of_a_second_is_rounded_as_the_server_rounds_the_text() {
+    let bed = Bed::new("exact_fractions").await;
+    let columns = "time_text time, time_typed time, at_text timestamp, at_typed timestamp";
+    bed.sql(&format!("CREATE TABLE t (id int, {columns})")).await;
+    let mut random = Random::new(11);
+    let mut file = String::from("id,time_text,time_typed,at_text,at_typed\n");
+    let fixed = ["0001255", "9999994", "9999995", "9999999", "99999949999999999999"].map(String::from);
+    let ties = (0..20_000).map(|_| format!("{:06}5", random.below(1_000_000)));
+    for (id, digits) in fixed.into_iter().chain(ties).enumerate() {
+        let (time, at) = (format!("12:59:59.{digits}"), format!("1969-12-31 23:59:59.{digits}"));
+        file += &format!("{id},{time},{time},{at},{at}\n");
+    }
+    bed.folder.write("t.csv", file);
+    let types = "types = { time_typed = \"time\", at_typed = \"timestamp\" }";
+    bed.recipe(&format!("[[tables]]\nfrom = \"t.csv\"\ninto = \"public.t\"\n{types}\n"));
+    bed.run().code(0);
+    let differ = "time_text IS DISTINCT FROM time_typed OR at_text IS DISTINCT FROM at_typed";
+    assert_eq!(bed.number(&format!("SELECT count(*) FROM t WHERE {differ}")).await, 0);
+    assert_eq!(bed.number("SELECT count(*) FROM t WHERE time_typed IS NOT NULL").await, 20_005);
 }

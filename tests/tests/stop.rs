@@ -1,6 +1,8 @@
 //! Loads that are stopped: by a person, by a lost connection, by a row that the server refuses. What was committed
 //! stays, nothing of a chunk is left half, and the same command continues.
 
+use std::io::Write;
+
 use etl_tests::bed::{Bed, Process, until};
 use etl_tests::customers::{self, assert_same, csv, csv_with_rejects, expected, loaded};
 use etl_tests::gate::Gate;
@@ -85,6 +87,41 @@ async fn a_signal_in_the_middle_of_a_search_for_refused_rows_is_a_stop_like_any_
     bed.sql("DROP TRIGGER pause ON customers").await;
     bed.run().code(8);
     customers.is_loaded_by(&bed.client).await;
+}
+
+/// A terabyte behind a quote that somebody forgot to close: no split begins in it.
+#[tokio::test]
+async fn a_signal_is_heeded_while_a_file_is_cut_that_has_no_further_record() {
+    let bed = Bed::new("stop_unclosed").await;
+    bed.sql("CREATE TABLE t (id int)").await;
+    let rows: String = (0..30_000).map(|id| format!("{id}\n")).collect();
+    let path = bed.folder.write("t.csv", format!("id\n{rows}\""));
+    std::fs::File::options().write(true).open(path).unwrap().set_len(1 << 40).unwrap();
+    bed.recipe("[run]\nsplit_bytes = \"64 KiB\"\n[[tables]]\nfrom = \"t.csv\"\ninto = \"public.t\"\n");
+    let etl = bed.start();
+    until("rows", async || (bed.number("SELECT count(*) FROM t").await > 0).then_some(())).await;
+    etl.signal(libc::SIGTERM);
+    etl.finish().await.code(130).says(&["stopped; the same command continues"]);
+}
+
+/// The same, read from standard input: it is one record that is passed over.
+#[tokio::test]
+async fn a_record_without_end_keeps_neither_the_rows_before_it_nor_a_signal_waiting() {
+    let bed = Bed::new("stop_endless").await;
+    bed.sql("CREATE TABLE t (id int)").await;
+    bed.recipe("[run]\nchunk_time = \"1 s\"\n[[tables]]\nfrom = \"-\"\ninto = \"public.t\"\n");
+    let mut etl = Process::of(bed.etl([""; 0]).stdin_piped());
+    let mut input = etl.input();
+    let writer = std::thread::spawn(move || {
+        let mut written = input.write_all(b"id\n1\n2\n\"");
+        while written.is_ok() {
+            written = input.write_all(&[b'x'; 1 << 16]);
+        }
+    });
+    until("the rows", async || (bed.number("SELECT count(*) FROM t").await == 2).then_some(())).await;
+    etl.signal(libc::SIGTERM);
+    etl.finish().await.code(130);
+    writer.join().unwrap();
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Compression, Error, Input, Opened, SourceFile};
@@ -89,7 +89,7 @@ pub fn tables(file: &SourceFile) -> Result<BTreeMap<String, Found>, Error> {
 }
 
 /// What a line says.
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Said<'a> {
     table: Option<String>,
     cut: Option<bool>,
@@ -103,6 +103,31 @@ struct Row<'a> {
     original: &'a RawValue,
     /// Its columns by name.
     columns: BTreeMap<String, &'a RawValue>,
+}
+
+/// An object's values by name; `None` where two have the same one.
+struct Columns<'a>(Option<BTreeMap<String, &'a RawValue>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Columns<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfObject;
+        impl<'de> Visitor<'de> for OfObject {
+            type Value = Columns<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+                let (mut columns, mut is_right) = (BTreeMap::new(), true);
+                while let Some((name, value)) = object.next_entry::<String, &RawValue>()? {
+                    is_right &= columns.insert(name, value).is_none();
+                }
+                Ok(Columns(is_right.then_some(columns)))
+            }
+        }
+        deserializer.deserialize_map(OfObject)
+    }
 }
 
 /// The lines of a file, one after the other.
@@ -170,8 +195,9 @@ impl Lines {
         }
         let original =
             said.original.ok_or("has no columns: write them as `original`, {\"column\": value}")?;
-        let columns =
+        let Columns(columns) =
             serde_json::from_str(original.get()).map_err(|_| "has an `original` that is no object")?;
+        let columns = columns.ok_or("names a column twice: which value is right?")?;
         Ok(Some(Row { table, original, columns }))
     }
 }

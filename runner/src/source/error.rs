@@ -77,6 +77,24 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A gzip file with something else behind it.
+    #[error(
+        "`{file}` cannot be decompressed (gzip): behind its content, of {byte} bytes, follows something that is no gzip: remove that, or compress the file again"
+    )]
+    Trailing {
+        /// The file.
+        file: String,
+        /// Bytes decompressed before that.
+        byte: u64,
+    },
+    /// A zstd file that takes more memory than a stream should.
+    #[error(
+        "`{file}` cannot be decompressed (zstd): its window is larger than 128 MiB; compress it again without `--long`, or unpack it (`zstd -d --long=31`)"
+    )]
+    Window {
+        /// The file.
+        file: String,
+    },
     /// Nothing in it, not even a header.
     #[error(
         "`{file}` is empty: it has no header (if it is right that there are no rows, name the columns in `source.csv.header`)"

@@ -6,8 +6,8 @@ use super::time::Cursor;
 
 const SECOND_NS: i64 = 1_000_000_000;
 
-/// `1 year 2 mons -3 days 04:05:06.789`, or `P1Y2M-3DT4H5M6.789S`. Only seconds have a fraction, of up to nine
-/// digits: a fraction of a month is not an exact span.
+/// `1 year 2 mons -3 days 04:05:06.789`, or `P1Y2M-3DT4H5M6.789S`. Hours, minutes and seconds may have a
+/// fraction, of up to nine digits; years, months, weeks and days may not: a fraction of a month is not an exact span.
 pub(super) fn interval(text: &[u8]) -> Option<IntervalMonthDayNano> {
     let text = text.trim_ascii();
     let mut total = Total::default();
@@ -59,7 +59,7 @@ impl Total {
     }
 }
 
-/// Nine digits are more than any part that fits has.
+/// Twelve digits are more than any part that fits has.
 fn number(cursor: &mut Cursor<'_>) -> Option<Number> {
     let negative = cursor.eat(b'-');
     if !negative {

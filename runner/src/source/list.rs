@@ -1,13 +1,23 @@
 //! PostgreSQL's literal of a one-dimensional array: `{1,NULL,"a,b"}`. Pure. Must not know the items' type.
 
+use crate::memory::MAX_BATCH_BYTES;
+
 /// Calls `item` with each item, unescaped in `scratch`, or `None` for NULL. `None` when it is no such literal, or when
 /// `item` said no; some items were handed over then.
 pub(super) fn items(
     text: &[u8],
     scratch: &mut Vec<u8>,
-    mut item: impl FnMut(Option<&[u8]>) -> bool,
+    item: impl FnMut(Option<&[u8]>) -> bool,
 ) -> Option<()> {
-    let mut rest = text.trim_ascii().strip_prefix(b"{")?.strip_suffix(b"}")?.trim_ascii_start();
+    let found = each(text, scratch, item);
+    // An uncommonly large item gives back what it took.
+    scratch.clear();
+    scratch.shrink_to(MAX_BATCH_BYTES);
+    found
+}
+
+fn each(text: &[u8], scratch: &mut Vec<u8>, mut item: impl FnMut(Option<&[u8]>) -> bool) -> Option<()> {
+    let mut rest = trim(text).strip_prefix(b"{")?.strip_suffix(b"}").map(trim_start)?;
     if rest.is_empty() {
         return Some(());
     }
@@ -15,16 +25,32 @@ pub(super) fn items(
         scratch.clear();
         let quoted = rest.first() == Some(&b'"');
         let used = if quoted { quoted_item(rest, scratch)? } else { plain_item(rest, scratch)? };
-        let is_null = !quoted && rest[..used].trim_ascii().eq_ignore_ascii_case(b"NULL");
+        let is_null = !quoted && trim(&rest[..used]).eq_ignore_ascii_case(b"NULL");
         if !item((!is_null).then_some(scratch.as_slice())) {
             return None;
         }
-        match rest[used..].trim_ascii_start() {
+        match trim_start(&rest[used..]) {
             [] => return Some(()),
-            [b',', next @ ..] => rest = next.trim_ascii_start(),
+            [b',', next @ ..] => rest = trim_start(next),
             _ => return None,
         }
     }
+}
+
+/// What PostgreSQL passes over in an array: a vertical tab too.
+fn is_blank(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == b'\x0b'
+}
+
+fn trim_start(text: &[u8]) -> &[u8] {
+    let blanks = text.iter().take_while(|byte| is_blank(**byte)).count();
+    &text[blanks..]
+}
+
+fn trim(text: &[u8]) -> &[u8] {
+    let text = trim_start(text);
+    let blanks = text.iter().rev().take_while(|byte| is_blank(**byte)).count();
+    &text[..text.len() - blanks]
 }
 
 /// Appends the item's bytes and tells how many it took.
@@ -61,7 +87,7 @@ fn plain_item(text: &[u8], out: &mut Vec<u8>) -> Option<usize> {
             byte => {
                 out.push(*byte);
                 at += 1;
-                if !byte.is_ascii_whitespace() {
+                if !is_blank(*byte) {
                     kept = out.len();
                 }
             }
@@ -94,6 +120,7 @@ mod tests {
         assert_eq!(read("{}"), some(&[]));
         assert_eq!(read(" { } "), some(&[]));
         assert_eq!(read("{1, 2 ,3}"), some(&["1", "2", "3"]));
+        assert_eq!(read("\x0b{\x0b1\x0b2\x0b,\t\x0b\"3\"\x0b}\x0b"), some(&["1\x0b2", "3"]));
         assert_eq!(read(r#"{"a,b","c\"d\\", "" ,x y,\ z\ }"#), some(&["a,b", "c\"d\\", "", "x y", " z "]));
         assert_eq!(
             read(r#"{null,"NULL",\NULL}"#),
@@ -118,6 +145,16 @@ mod tests {
             "{\\}",
         ] {
             assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_large_item_gives_its_memory_back_also_when_it_is_refused() {
+        let large = "x".repeat(2 * MAX_BATCH_BYTES);
+        for (text, is_read) in [(format!("{{{large}}}"), true), (format!("{{1,\"{large}}}"), false)] {
+            let mut scratch = Vec::new();
+            assert_eq!(items(text.as_bytes(), &mut scratch, |_| true).is_some(), is_read);
+            assert!(scratch.capacity() <= MAX_BATCH_BYTES, "{}", scratch.capacity());
         }
     }
 

@@ -37,7 +37,7 @@ pub struct Reader {
     batch_bytes: u64,
     /// How many records are taken at once at most: less after one that had to be left out.
     stride: usize,
-    /// Of a large record whose rest has not come yet.
+    /// Of a large record whose rest is still to come.
     loan: Option<Loan>,
 }
 
@@ -145,7 +145,13 @@ impl Reader {
                     is_idle = true;
                     break;
                 }
-                Next::Large if empty => draft.loan = Some(self.memory.borrow_pool()),
+                Next::Large if empty => {
+                    draft.loan = self.memory.borrow_pool();
+                    if draft.loan.is_none() {
+                        is_idle = true;
+                        break;
+                    }
+                }
                 Next::Large => break,
                 _ if !empty && self.bytes_with_next(from) > self.batch_bytes => break,
                 next => {
@@ -160,7 +166,7 @@ impl Reader {
             }
         }
         if is_idle && self.records.place().0 == from {
-            self.loan = draft.loan;
+            self.loan = draft.loan.filter(|_| !self.records.is_skipping());
             return Ok(unit::Next::Idle);
         }
         Ok(self.finish(draft)?.map_or(unit::Next::End, unit::Next::Batch))

@@ -230,6 +230,31 @@ fn a_record_over_the_limit_is_rejected_with_its_start_and_the_next_is_read() {
     assert_eq!(original.len(), MAX_ORIGINAL_BYTES);
 }
 
+/// However its bytes come: whole, or with the block's end in it.
+#[test]
+fn what_a_reject_keeps_of_a_record_over_the_limit_does_not_depend_on_where_it_stands() {
+    let settings = Settings { max_row_bytes: ByteSize(60 << 10), ..Settings::default() };
+    let around = MAX_BLOCK_BYTES - MAX_ORIGINAL_BYTES;
+    for length in MAX_ORIGINAL_BYTES - 3..MAX_ORIGINAL_BYTES + 3 {
+        for line_end in ["\n", "\r\n", "\r", ""] {
+            for before in [0].into_iter().chain(around - 4..around + 4) {
+                let row = |length: usize| format!("{}\n", "1".repeat(length - 1));
+                let rows = if before == 0 { String::new() } else { row(30_000) + &row(before - 30_000) };
+                let content = format!("{rows}{}{line_end}", "x".repeat(length));
+                let (_folder, file) = Folder::with(content.as_bytes());
+                let (fields, start) = (text_fields(1), Position::FILE_START);
+                let mut reader =
+                    Reader::open(&file, &settings, &fields, &[0], start, None, &memory()).unwrap();
+                let batches = std::iter::from_fn(|| reader.batch(100_000).unwrap());
+                let reject = batches.flat_map(|batch| batch.rejects).next().unwrap();
+                let kept = "x".repeat(length.min(MAX_ORIGINAL_BYTES)).into_bytes();
+                assert!(reject.original == Original::Bytes(kept), "{length} {line_end:?} {before}");
+                assert_eq!(reject.cut, length > MAX_ORIGINAL_BYTES, "{length} {line_end:?} {before}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_row_larger_than_a_batch_comes_alone_and_holds_the_pool() {
     let long = "x".repeat(1_000_000);
@@ -248,6 +273,45 @@ fn a_row_larger_than_a_batch_comes_alone_and_holds_the_pool() {
     let last = reader.batch(100).unwrap().unwrap();
     assert_eq!((last.rows, last.loan.is_some(), last.starts.at(0).line()), (1, false, 3));
     assert!(reader.batch(100).unwrap().is_none());
+}
+
+#[test]
+fn a_row_larger_than_a_batch_waits_for_the_pool_but_not_without_end() {
+    let (_folder, file) = Folder::with("x".repeat(1_000_000).as_bytes());
+    let (settings, fields, memory, stop) =
+        (Settings::default(), text_fields(1), memory(), AtomicBool::new(false));
+    let mut reader =
+        Reader::open(&file, &settings, &fields, &[0], Position::FILE_START, None, &memory).unwrap();
+    let held = memory.borrow_pool();
+    assert!(matches!(reader.next_batch(9, &stop).unwrap(), unit::Next::Idle));
+    drop(held);
+    let batch = reader.batch(9).unwrap().unwrap();
+    assert_eq!((batch.rows, batch.loan.is_some()), (1, true));
+}
+
+/// So a chunk ends in time, a signal is heeded, and other streams have the pool.
+#[test]
+fn a_record_without_end_is_told_of_again_and_again_and_holds_the_pool_no_longer_than_it_is_held() {
+    let (folder, _) = Folder::with(b"1\n\"");
+    let file = {
+        let path = folder.0.path().join("t.csv");
+        fs::File::options().write(true).open(path).unwrap().set_len(64 << 20).unwrap();
+        inputs("t.csv", folder.0.path()).unwrap().remove(0)
+    };
+    let settings = Settings { max_row_bytes: ByteSize(2 << 20), ..Settings::default() };
+    let (fields, memory, stop) = (text_fields(1), memory(), AtomicBool::new(false));
+    let mut reader =
+        Reader::open(&file, &settings, &fields, &[0], Position::FILE_START, None, &memory).unwrap();
+    assert_eq!(reader.batch(9).unwrap().unwrap().rows, 1);
+    assert!(matches!(reader.next_batch(9, &stop).unwrap(), unit::Next::Idle));
+    assert!(memory.is_lent());
+    for _ in 0..10 {
+        assert!(matches!(reader.next_batch(9, &stop).unwrap(), unit::Next::Idle));
+    }
+    assert!(!memory.is_lent());
+    assert!(reader.records.held_bytes() <= 2 * MAX_BLOCK_BYTES);
+    let error = reader.batch(9).unwrap_err();
+    assert!(matches!(error, Error::UnclosedQuote { line: 2, .. }), "{error}");
 }
 
 #[test]

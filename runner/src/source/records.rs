@@ -2,21 +2,25 @@
 //! spans, whether a cell was quoted, blank lines, a quote that is never closed. Must not know columns or types.
 
 mod ahead;
+mod in_hand;
 
 use std::sync::atomic::AtomicBool;
 
 use memchr::memchr;
 
 use super::Error;
-use super::found::{Found, means_null};
+use super::found::Found;
 use super::parsed::Parsed;
 use super::scan::Scanner;
-use super::skipped::{Skipped, lone_returns};
+use super::skipped::Skipped;
 use super::stream::{Got, Stream};
 use crate::dialect::Dialect;
 use crate::position::Position;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// So much of a record is read before somebody is told: one that a stray quote began may not end for hours.
+const MAX_BYTES_AT_ONCE: usize = 1 << 20;
 
 /// Reads records: one after the other, of which the one in hand stays until [`Records::consume`], or many at once
 /// between two of those.
@@ -86,14 +90,15 @@ pub(super) enum Next {
     TooLong,
     /// The record does not fit into a block: call again with `grow`, which takes memory.
     Large,
-    /// No byte came for a second; call again.
+    /// No byte came for a second, or many without the record's end; call again.
     Idle,
     /// The end of the stream.
     End,
 }
 
 enum Filled {
-    Some,
+    /// So many bytes.
+    Some(usize),
     Full,
     Idle,
     End,
@@ -128,7 +133,7 @@ impl Records {
     pub(super) fn skip_bom(&mut self) -> Result<[Option<u8>; 2], Error> {
         while self.filled - self.start < BOM.len() {
             match self.fill(true, true)? {
-                Filled::Some => {}
+                Filled::Some(_) => {}
                 Filled::Full | Filled::Idle | Filled::End => break,
             }
         }
@@ -168,6 +173,7 @@ impl Records {
 
     /// Gets a record in hand, if there is none yet. It may `grow` beyond a block, and `wait` for a stream.
     pub(super) fn next(&mut self, grow: bool, wait: bool) -> Result<Next, Error> {
+        let mut came = 0;
         loop {
             match self.phase {
                 Phase::Whole { blank: true } => return Ok(Next::Blank),
@@ -178,7 +184,12 @@ impl Records {
                 Phase::Inside if self.skipped.is_none() && self.is_too_long() => self.skip_what_was_taken(),
                 Phase::Return { blank } if self.start + self.taken < self.filled => self.end_line(blank),
                 Phase::Start | Phase::Inside | Phase::Return { .. } => match self.fill(grow, wait)? {
-                    Filled::Some => {}
+                    Filled::Some(bytes) => {
+                        came += bytes;
+                        if came >= MAX_BYTES_AT_ONCE && !wait {
+                            return Ok(Next::Idle);
+                        }
+                    }
                     Filled::Full => return Ok(Next::Large),
                     Filled::Idle => return Ok(Next::Idle),
                     Filled::End => match self.phase {
@@ -255,6 +266,11 @@ impl Records {
         self.skipped.is_some() || taken > self.limits.max_row_bytes
     }
 
+    /// Whether the record in hand takes no memory, because it is over the limit.
+    pub(super) fn is_skipping(&self) -> bool {
+        self.skipped.is_some()
+    }
+
     /// Lets go of the bytes of a record that is over the limit, keeping its start for the reject.
     fn skip_what_was_taken(&mut self) {
         let bytes = &self.buffer[self.start..self.start + self.taken];
@@ -291,7 +307,7 @@ impl Records {
                 self.has_cr = self.has_cr || memchr(b'\r', bytes).is_some();
                 self.has_non_ascii = self.has_non_ascii || !bytes.is_ascii();
                 self.filled += length;
-                Filled::Some
+                Filled::Some(length)
             }
             Got::Idle => Filled::Idle,
             Got::End => {
@@ -299,20 +315,6 @@ impl Records {
                 Filled::End
             }
         })
-    }
-
-    /// Bytes of what is in hand, its line end included.
-    pub(super) fn length(&self) -> u64 {
-        self.skipped.as_ref().map_or(self.taken as u64, |skipped| skipped.bytes)
-    }
-
-    fn lines(&self) -> u64 {
-        let returns = match &self.skipped {
-            Some(skipped) => skipped.lone_returns(),
-            None if self.has_cr => lone_returns(self.raw_with_line_end()),
-            None => 0,
-        };
-        self.newlines + self.parsed.newlines() + returns
     }
 
     /// Done with what is in hand.
@@ -337,48 +339,6 @@ impl Records {
             self.buffer.shrink_to_fit();
             self.parsed.resize(block);
         }
-    }
-
-    fn raw_with_line_end(&self) -> &[u8] {
-        &self.buffer[self.start..self.start + self.taken]
-    }
-
-    /// The bytes of the record in hand without its line end, or the start of one that is too long.
-    pub(super) fn raw(&self) -> &[u8] {
-        let mut raw = self.skipped.as_ref().map_or(self.raw_with_line_end(), |skipped| &skipped.head);
-        if self.has_line_end && self.length() == raw.len() as u64 {
-            raw = raw.strip_suffix(b"\n").unwrap_or(raw);
-            raw = raw.strip_suffix(b"\r").unwrap_or(raw);
-        }
-        raw
-    }
-
-    /// Whether [`Records::raw`] is only a part of the record.
-    pub(super) fn is_cut(&self) -> bool {
-        self.skipped.as_ref().is_some_and(|skipped| skipped.bytes > skipped.head.len() as u64)
-    }
-
-    /// How many cells the record in hand has.
-    pub(super) fn cells(&self) -> usize {
-        self.parsed.cells()
-    }
-
-    /// Whether all cells are UTF-8 for sure.
-    pub(super) fn is_ascii(&self) -> bool {
-        !self.has_non_ascii
-    }
-
-    /// Cell `index`, one of the kept ones, of the record in hand, unescaped.
-    pub(super) fn cell(&self, index: usize) -> &[u8] {
-        self.parsed.cell(index)
-    }
-
-    /// The same, or `None` where it means NULL: without quotes, and empty or one of `null_words`.
-    pub(super) fn value(&mut self, index: usize, null_words: &[Box<[u8]>]) -> Option<&[u8]> {
-        let record = &self.buffer[self.start..self.start + self.taken];
-        let cell = self.parsed.cell(index);
-        let is_null = means_null(cell, null_words) && !self.parsed.is_quoted(record, index);
-        if is_null { None } else { Some(self.parsed.cell(index)) }
     }
 }
 

@@ -4,10 +4,12 @@ use memchr::memchr_iter;
 
 use crate::reject::MAX_ORIGINAL_BYTES;
 
+const MAX_HEAD_BYTES: usize = MAX_ORIGINAL_BYTES + b"\r\n".len();
+
 /// What is known of a record whose bytes are let go.
 #[derive(Default)]
 pub(super) struct Skipped {
-    /// Its first bytes, as many as a reject keeps.
+    /// Its first bytes, as many as a reject keeps and a line end behind them: whether that is one is known at its end.
     pub(super) head: Vec<u8>,
     pub(super) bytes: u64,
     lone_returns: u64,
@@ -17,7 +19,7 @@ pub(super) struct Skipped {
 impl Skipped {
     /// Adds the next bytes of it.
     pub(super) fn add(&mut self, bytes: &[u8]) {
-        let room = MAX_ORIGINAL_BYTES - self.head.len();
+        let room = MAX_HEAD_BYTES - self.head.len();
         self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.bytes += bytes.len() as u64;
         if let (true, Some(first)) = (self.last_is_return, bytes.first()) {

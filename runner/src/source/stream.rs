@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use flate2::bufread::MultiGzDecoder;
-
+use super::gzip::{Gzip, Trailing};
 use super::held::Held;
 use super::stdin::{self, Feed};
 use super::{Compression, Error, Input, Opened, SourceFile};
@@ -16,6 +15,9 @@ use super::{Compression, Error, Input, Opened, SourceFile};
 /// How long to wait for bytes of a stream before somebody is told: they must not keep a chunk open for ever, nor a run
 /// that is being stopped.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What zstd says of a frame whose window is larger than a decoder takes without being told to: 128 MiB.
+const WINDOW_TOO_LARGE: &str = "Frame requires too much memory for decoding";
 
 /// What [`Stream::read`] got.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ enum Kind {
         file: Arc<File>,
         end: u64,
     },
-    Gzip(Box<MultiGzDecoder<BufReader<Packed>>>),
+    Gzip(Box<Gzip<BufReader<Packed>>>),
     Zstd(Box<zstd::Decoder<'static, BufReader<Packed>>>),
     Feed(Feed),
     /// Standard input of whatever kind; `None` once it was given back.
@@ -175,7 +177,7 @@ impl Stream {
         let kind = match (file.compression, packed) {
             (Compression::None, Packed::File(file)) => Kind::Plain { file, end: end.unwrap_or(u64::MAX) },
             (Compression::None, Packed::Feed(feed)) => Kind::Feed(feed),
-            (Compression::Gzip, packed) => Kind::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(packed)))),
+            (Compression::Gzip, packed) => Kind::Gzip(Box::new(Gzip::new(BufReader::new(packed)))),
             (Compression::Zstd, packed) => {
                 let decoder = zstd::Decoder::with_buffer(BufReader::new(packed)).map_err(failed)?;
                 Kind::Zstd(Box::new(decoder))
@@ -264,6 +266,13 @@ impl Stream {
             Kind::Zstd(_) => "zstd",
             Kind::Plain { .. } | Kind::Feed(_) | Kind::Stdin(_) => return Error::Read { file, source },
         };
+        if source.get_ref().is_some_and(|error| error.is::<Trailing>()) {
+            return Error::Trailing { file, byte: self.at };
+        }
+        // It has no code in an `io::Error`.
+        if source.to_string() == WINDOW_TOO_LARGE {
+            return Error::Window { file };
+        }
         Error::Decompress { file, format, byte: self.at, source }
     }
 }

@@ -63,6 +63,44 @@ fn a_compressed_file_that_is_cut_off_is_an_error_that_says_so() {
 }
 
 #[test]
+fn zeros_behind_gzip_are_padding_and_anything_else_is_told_of() {
+    let packed = compressed(b"1\n2\n", Compression::Gzip);
+    let read = |behind: &[&[u8]]| {
+        let (_folder, file) = Folder::with(&[&packed[..], &behind.concat()].concat());
+        let start = Position::FILE_START;
+        let mut reader =
+            Reader::open(&file, &Settings::default(), &text_fields(1), &[0], start, None, &memory()).unwrap();
+        drain(&mut reader, 1000).map(|seen| seen.rows.len()).map_err(|stopped| stopped.1.to_string())
+    };
+    let zeros = &[0; 100_000][..];
+    assert_eq!(read(&[&zeros[..512]]), Ok(2));
+    assert_eq!(read(&[zeros]), Ok(2));
+    assert_eq!(read(&[&packed, &zeros[..1]]), Ok(4));
+    for behind in [[&b"garbage"[..], b""], [zeros, b"x"], [&zeros[..1], &packed]] {
+        let error = read(&behind).unwrap_err();
+        assert!(
+            error.contains("behind its content, of 4 bytes, follows something that is no gzip"),
+            "{error}"
+        );
+    }
+}
+
+/// As `zstd --long=28` makes it: nothing is wrong with it.
+#[test]
+fn a_zstd_file_with_too_large_a_window_is_not_called_damaged() {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(28).unwrap();
+    encoder.write_all(b"1\n").unwrap();
+    let (_folder, file) = Folder::with(&encoder.finish().unwrap());
+    let (settings, fields) = (Settings::default(), text_fields(1));
+    let mut reader =
+        Reader::open(&file, &settings, &fields, &[0], Position::FILE_START, None, &memory()).unwrap();
+    let error = drain(&mut reader, 9).unwrap_err().1;
+    assert!(matches!(error, Error::Window { .. }), "{error:?}");
+    assert!(error.to_string().contains("its window is larger than 128 MiB"), "{error}");
+}
+
+#[test]
 fn a_file_that_ends_before_the_position_or_the_splits_end_is_an_error() {
     let (_folder, file) = Folder::with(b"1\n2\n");
     let (settings, fields) = (Settings::default(), text_fields(1));

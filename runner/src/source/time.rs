@@ -144,21 +144,20 @@ impl Cursor<'_> {
         (minutes < 60 && us <= DAY_US).then_some(us)
     }
 
-    /// A fraction of a second, if there is one, to the nearest microsecond.
+    /// A fraction of a second, if there is one, to the nearest microsecond, which may be the next second.
     fn microseconds(&mut self) -> Option<i64> {
+        let text = self.0;
         if !self.eat(b'.') {
             return Some(0);
         }
-        let before = self.0.len();
-        let fraction = self.digits(1, 6)?;
-        let missing = 6 - (before - self.0.len());
-        let mut us = fraction * [1, 10, 100, 1000, 10_000, 100_000][missing];
-        if let Some(digit @ b'0'..=b'9') = self.0.first() {
-            us += i64::from(*digit >= b'5');
-            let rest = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            self.0 = &self.0[rest..];
+        let length = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if length <= 6 {
+            return Some(self.digits(1, 6)? * 10_i64.pow(6 - u32::try_from(length).ok()?));
         }
-        Some(us)
+        self.0 = &self.0[length..];
+        // PostgreSQL's own arithmetic: it decides which ties go up, and a row must not depend on who read it.
+        let fraction: f64 = str::from_utf8(&text[..=length]).ok()?.parse().ok()?;
+        Some((fraction * 1e6).round_ties_even() as i64)
     }
 
     /// `Z`, `+HH`, `+HH:MM`, `+HHMM`, `+HH:MM:SS`, also behind a blank, or nothing: microseconds east of UTC.
@@ -258,7 +257,10 @@ mod tests {
     fn a_fraction_is_rounded_to_microseconds() {
         assert_eq!(time(b"00:00:01.5"), Some(1_500_000));
         assert_eq!(time(b"00:00:00.123456499"), Some(123_456));
-        assert_eq!(time(b"00:00:00.1234565"), Some(123_457));
+        assert_eq!(time(b"00:00:00.1234565"), Some(123_456));
+        assert_eq!(time(b"00:00:00.1234575"), Some(123_458));
+        // Times a million, its double is a little less than a tie.
+        assert_eq!(time(b"00:00:00.0001255"), Some(125));
         assert_eq!(time(b"23:59:59.9999999"), Some(DAY_US));
     }
 

@@ -81,7 +81,7 @@ pub struct Extent<'a> {
 pub enum Next {
     /// The next rows.
     Batch(Batch),
-    /// No row for a second; there may be one later.
+    /// No row yet: none came for a second, a large one has to wait for memory, or is longer than what is read at once.
     Idle,
     /// The split's end.
     End,
@@ -140,9 +140,7 @@ impl Reader {
         let next = match self {
             Reader::File(reader) => reader.next_batch(max_rows, stop),
             Reader::Table(reader) => reader.next_batch(max_rows, stop).map_err(Error::from),
-            Reader::Corrected(reader) => {
-                reader.next_batch(max_rows).map(|next| next.map_or(Next::End, Next::Batch))
-            }
+            Reader::Corrected(reader) => reader.next_batch(max_rows),
         };
         match next {
             Err(error) => {

@@ -29,8 +29,9 @@
 //!
 //! The cuts are exact for `csv-core` with `Terminator::CRLF` (a record ends at `\n`, `\r` or `\r\n`),
 //! `double_quote(true)`, and a [`Dialect`](crate::dialect::Dialect) written as: `delimiter`; `quote: Some(q)` →
-//! `quote(q)`, `quote: None` → `quoting(false)`, which makes the escape meaningless too; `escape` →
-//! `escape(escape)` (what `csv-core` makes of an escape in front of other bytes moves no cut). The three bytes may coincide, but none may be `\r` or `\n`.
+//! `quote(q)`, `quote: None` → `quoting(false)`, which makes the escape meaningless too. An escape inside quotes takes the
+//! meaning from a quote or an escape behind it; what it is in front of other bytes moves no cut. The three bytes may
+//! coincide, but none may be `\r` or `\n`.
 //!
 //! A split starts where a record (or a blank line) starts, never between `\r` and `\n`. A reader opened there in
 //! its start state reads what starts before the split's end; over all splits that is every record once.

@@ -65,6 +65,23 @@ async fn small_cells_that_are_large_documents_are_loaded_in_bounded_memory() {
     assert!(peak < built / 2, "{peak} bytes were resident for {built} of documents");
 }
 
+async fn opened<const N: usize>(load: &Load, names: [&str; N]) -> [Arc<Table>; N] {
+    let settings = Settings { hosts: load.keyspace.access.hosts.clone(), ..Settings::default() };
+    let cluster = Arc::new(Cluster::open(&settings).await.unwrap());
+    let mut tables = Vec::new();
+    for name in names {
+        let name = TableName { keyspace: load.keyspace.name.clone(), table: name.into() };
+        tables.push(Arc::new(Table::open(&cluster, name, Options::default()).await.unwrap()));
+    }
+    tables.try_into().unwrap_or_else(|_| panic!("one for each name"))
+}
+
+/// Of all of a table, and all columns.
+fn reader(table: &Arc<Table>, memory: &Memory) -> Reader {
+    let wanted: Vec<usize> = (0..table.fields().len()).collect();
+    Reader::open(table, &wanted, (&Position::Token(i64::MIN), i64::MAX), None, memory).unwrap()
+}
+
 /// A recipe that loads table `t` through a proxy.
 async fn behind_a_proxy(load: &Load, trouble: Trouble, source: &str) -> EmptyPages {
     let proxy = EmptyPages::start(load.keyspace.access.hosts[0].parse().unwrap(), trouble).await;
@@ -134,19 +151,11 @@ async fn batches_that_are_full_of_small_rows_are_built_by_all_readers_at_once() 
     load.keyspace.insert("INSERT INTO t (p, c) VALUES (1, ?)", (0..3000).map(|c| (c,))).await;
     load.keyspace.cql("CREATE TABLE u (id int PRIMARY KEY, v text)").await;
     load.keyspace.insert("INSERT INTO u (id, v) VALUES (?, ?)", [(1, "x".repeat(1 << 20))]).await;
-    let settings = Settings { hosts: load.keyspace.access.hosts.clone(), ..Settings::default() };
-    let cluster = Arc::new(Cluster::open(&settings).await.unwrap());
-    let table = async |name: &str| {
-        let name = TableName { keyspace: load.keyspace.name.clone(), table: name.into() };
-        Arc::new(Table::open(&cluster, name, Options::default()).await.unwrap())
-    };
-    let (small, large) = (table("t").await, table("u").await);
+    let [small, large] = opened(&load, ["t", "u"]).await;
     let batches = move || {
         let memory = Memory::new(1, 64);
         let first = |table: &Arc<Table>| {
-            let wanted: Vec<usize> = (0..table.fields().len()).collect();
-            let all = (&Position::Token(i64::MIN), i64::MAX);
-            let mut reader = Reader::open(table, &wanted, all, None, &memory).unwrap();
+            let mut reader = reader(table, &memory);
             match reader.next_batch(100_000, &AtomicBool::new(false)).unwrap() {
                 Next::Batch(batch) => batch,
                 _ => panic!("no rows"),
@@ -158,6 +167,36 @@ async fn batches_that_are_full_of_small_rows_are_built_by_all_readers_at_once() 
         let (two, large) = (first(&small), first(&large));
         assert!(two.loan.is_none());
         assert!(large.rows == 1 && large.loan.is_some());
+    };
+    tokio::task::spawn_blocking(batches).await.unwrap();
+}
+
+/// Large as it came, or large only once it is built.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_larger_than_a_batch_waits_for_the_pool_but_not_without_end() {
+    let load = Load::new("waits").await;
+    let fields: Vec<String> =
+        (0..600).map(|at| format!("a_field_with_a_name_that_is_long_{at} int")).collect();
+    load.keyspace.cql(&format!("CREATE TYPE wide ({})", fields.join(", "))).await;
+    load.keyspace.cql("CREATE TABLE t (id int PRIMARY KEY, v frozen<wide>)").await;
+    load.keyspace.cql("CREATE TABLE u (id int PRIMARY KEY, v text)").await;
+    let cell = [4_i32.to_be_bytes(), 7_i32.to_be_bytes()].concat();
+    load.keyspace.insert("INSERT INTO t (id, v) VALUES (?, ?)", [(1, Raw::of(cell))]).await;
+    load.keyspace.insert("INSERT INTO u (id, v) VALUES (?, ?)", [(1, "x".repeat(1 << 20))]).await;
+    let tables = opened(&load, ["t", "u"]).await;
+    let batches = move || {
+        for table in &tables {
+            let (memory, stop) = (Memory::new(1, 64), AtomicBool::new(false));
+            let mut reader = reader(table, &memory);
+            let held = memory.borrow_pool().unwrap();
+            for _ in 0..2 {
+                assert!(matches!(reader.next_batch(9, &stop), Ok(Next::Idle)));
+            }
+            drop(held);
+            let Ok(Next::Batch(batch)) = reader.next_batch(9, &stop) else { panic!("there is a row") };
+            assert_eq!((batch.rows, batch.columns[1].len(), batch.loan.is_some()), (1, 1, true));
+            assert!(matches!(reader.next_batch(9, &stop), Ok(Next::End)));
+        }
     };
     tokio::task::spawn_blocking(batches).await.unwrap();
 }

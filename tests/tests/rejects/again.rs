@@ -99,6 +99,19 @@ async fn a_corrected_row_that_is_still_bad_is_a_reject_of_the_file() {
     assert_eq!(people(&bed).await, ALL);
 }
 
+/// What the server could not read as JSON is kept all the same, and ends nothing.
+#[tokio::test]
+async fn a_corrected_row_that_is_nested_deeper_than_the_server_reads_is_a_reject_like_any_other() {
+    let bed = bed("rejects_again_deep", "").await;
+    bed.run().code(8);
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    let line = format!("{{\"table\":\"public.people\",\"original\":{{\"id\":2,\"name\":{deep}}}}}\n");
+    bed.folder.write("deep.jsonl", line);
+    send(&bed, "deep.jsonl").code(8).says(&["1 rows read: 0 loaded, 1 rejected"]);
+    let kept = "SELECT length(original_bytes)::bigint FROM etl.reject WHERE source = 'deep.jsonl'";
+    assert_eq!(bed.number(kept).await, 40_000 + "{\"id\":2,\"name\":}".len() as i64);
+}
+
 fn right_of_second(line: &Value) -> Value {
     let text = line["original"].to_string();
     match line["source"].as_str().unwrap() {

@@ -14,6 +14,9 @@ const GROUP_BYTES: usize = 4 * 1024 * 1024;
 /// The most rejects in one statement.
 const GROUP_ROWS: usize = 1000;
 
+/// The server reads JSON by recursion: what is nested deeper may be more than its stack holds.
+const MAX_JSON_DEPTH: usize = 1000;
+
 /// Behind the split's key, the types of a group's parameters.
 pub(super) const TYPES: [Type; 7] = [
     Type::TEXT_ARRAY,
@@ -108,13 +111,33 @@ pub(super) fn groups(rejects: Vec<Reject>, every_character: bool) -> Vec<Group> 
 /// chunk fail.
 fn storable(original: Original) -> (Option<String>, Option<Vec<u8>>) {
     match original {
-        Original::Columns(json) if serde_json::from_str::<serde::de::IgnoredAny>(&json).is_ok() => {
-            (Some(json), None)
-        }
+        Original::Columns(json) if is_json(&json) && depth(&json) <= MAX_JSON_DEPTH => (Some(json), None),
         Original::Columns(text) => (None, Some(text.into_bytes())),
         Original::Bytes(bytes) => (None, Some(bytes)),
         Original::Nothing => (None, None),
     }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// How deep arrays and objects are nested in `json`, which is right.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut is_escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'"' => in_string = !in_string,
+            b'\\' => is_escaped = true,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// The same JSON in ASCII: other characters stand in strings alone, where they may be written as `\u20ac`.
@@ -166,6 +189,17 @@ mod tests {
         assert_eq!(storable(Original::Columns("{\"a\":".into())), (None, Some(b"{\"a\":".to_vec())));
         assert_eq!(storable(Original::Bytes(vec![0xff])), (None, Some(vec![0xff])));
         assert_eq!(storable(Original::Nothing), (None, None));
+    }
+
+    #[test]
+    fn json_that_is_nested_deeper_than_a_server_reads_is_kept_as_bytes() {
+        let nested = |depth| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let deep = format!("{{\"a\":{}}}", nested(20_000));
+        assert_eq!(storable(Original::Columns(deep.clone())), (None, Some(deep.into_bytes())));
+        let most = nested(MAX_JSON_DEPTH);
+        assert_eq!(storable(Original::Columns(most.clone())), (Some(most), None));
+        let flat = format!("{{\"{0}\\\"{0}\":[{1}[]]}}", "[{".repeat(2000), "[],".repeat(2000));
+        assert_eq!(storable(Original::Columns(flat.clone())), (Some(flat), None));
     }
 
     #[test]

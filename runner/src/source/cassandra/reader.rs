@@ -21,7 +21,7 @@ use super::step::Step;
 use super::table::{Selection, Table};
 use crate::batch::{Batch, RowStarts};
 use crate::counters::Asides;
-use crate::memory::Memory;
+use crate::memory::{Loan, Memory};
 use crate::position::Position;
 use crate::reject::{Original, Reject, Stage};
 use crate::source::Next;
@@ -73,16 +73,15 @@ impl Reader {
         memory: &Memory,
     ) -> Result<Reader, Error> {
         let selection = Arc::new(table.select(wanted)?);
-        let columns = selection.wanted.iter().map(|wanted| Column::new(wanted.decoder.ty())).collect();
         Ok(Reader {
             pages: Pages::start(Arc::clone(table), Arc::clone(&selection), (from, end), rows_left)?,
             page: Page::empty(selection.width),
             next: 0,
             table: Arc::clone(table),
-            selection,
-            columns,
+            columns: columns(&selection),
             partition: None,
             tokens: Tokens::new(from, end),
+            selection,
             memory: memory.clone(),
             batch_bytes: memory.batch_bytes(),
         })
@@ -103,14 +102,28 @@ impl Reader {
         }
         let rows = self.rows_of_batch(max_rows.max(1));
         let is_large = self.page.bytes_of(rows.start, rows.end) > self.batch_bytes;
-        let loan = is_large.then(|| self.memory.borrow_pool());
+        let mut loan = None;
+        if is_large && !self.borrow(&mut loan) {
+            return Ok(Next::Idle);
+        }
         let Built { rows, outs, empties, is_large, .. } = self.decode(rows)?;
+        if is_large && !self.borrow(&mut loan) {
+            // It is built again once it may be held.
+            self.columns = columns(&self.selection);
+            return Ok(Next::Idle);
+        }
         self.next = rows.end;
         let source_bytes = self.page.bytes_of(rows.start, rows.end) as u64;
         let mut batch = self.build(rows, outs, empties)?;
         batch.source_bytes = source_bytes;
-        batch.loan = loan.or_else(|| is_large.then(|| self.memory.borrow_pool()));
+        batch.loan = loan;
         Ok(Next::Batch(batch))
+    }
+
+    /// Whether there is a loan of the pool now.
+    fn borrow(&self, loan: &mut Option<Loan>) -> bool {
+        *loan = loan.take().or_else(|| self.memory.borrow_pool());
+        loan.is_some()
     }
 
     /// As many rows as fit into a batch as they came, one at least.
@@ -252,6 +265,11 @@ impl Reader {
         let (json, cut) = raw_json(&columns, &cells, &self.table.cluster.settings.values);
         Reject { position, stage: Stage::Read, code, reason, original: Original::Columns(json), cut }
     }
+}
+
+/// Empty columns for what is selected.
+fn columns(selection: &Selection) -> Vec<Column> {
+    selection.wanted.iter().map(|wanted| Column::new(wanted.decoder.ty())).collect()
 }
 
 /// The rows that stay, of each column.

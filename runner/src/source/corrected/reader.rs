@@ -10,8 +10,8 @@ use crate::memory::Memory;
 use crate::position::Position;
 use crate::reject::{MAX_ORIGINAL_BYTES, Original, Reject, Stage};
 use crate::schema::Field;
-use crate::source::Error;
 use crate::source::column::Column;
+use crate::source::{Error, Next};
 
 /// So much of other tables is passed over in one batch at most.
 const MAX_PASSED_BYTES: u64 = 64 << 20;
@@ -33,7 +33,6 @@ struct Draft {
     starts: RowStarts,
     rejects: Vec<Reject>,
     rows_before: Vec<u32>,
-    blank: u64,
 }
 
 /// Why a row is none: code and reason.
@@ -70,16 +69,12 @@ impl Reader {
         self.lines.opened.check()
     }
 
-    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of the file; `None` at its
-    /// end. A row that is larger than a batch comes alone and holds a loan of the pool.
-    pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, Error> {
+    /// The next rows: at most `max_rows`, rejects included, and about [`Memory::batch_bytes`] of the file. A row that is
+    /// larger than a batch comes alone and holds a loan of the pool.
+    pub fn next_batch(&mut self, max_rows: usize) -> Result<Next, Error> {
         let (from, line) = (self.lines.byte, self.lines.line);
-        let mut draft = Draft {
-            starts: RowStarts::in_file(from, line),
-            rejects: Vec::new(),
-            rows_before: Vec::new(),
-            blank: 0,
-        };
+        let mut draft =
+            Draft { starts: RowStarts::in_file(from, line), rejects: Vec::new(), rows_before: Vec::new() };
         let (mut taken, mut loan) = (0, None);
         while self.in_hand && draft.starts.len() + draft.rejects.len() < max_rows.max(1) {
             let length = self.lines.length;
@@ -88,29 +83,34 @@ impl Reader {
             if full || self.lines.byte - from > MAX_PASSED_BYTES {
                 break;
             }
+            if is_large && loan.is_none() {
+                loan = self.memory.borrow_pool();
+                if loan.is_none() {
+                    break;
+                }
+            }
             if self.take(&mut draft)? {
                 taken += length;
-                if is_large {
-                    loan = Some(self.memory.borrow_pool());
-                }
+            } else if is_large {
+                loan = None;
             }
             self.in_hand = self.lines.next()?;
         }
         let source_bytes = self.lines.byte - from;
         if source_bytes == 0 {
-            return Ok(None);
+            return Ok(if self.in_hand { Next::Idle } else { Next::End });
         }
         let mut columns = Vec::with_capacity(self.wanted.len());
         for (_, column) in &mut self.wanted {
             columns.push(column.finish().map_err(|_| Error::Internal("a column was built wrong"))?);
         }
-        Ok(Some(Batch {
+        Ok(Next::Batch(Batch {
             columns,
             rows: draft.starts.len(),
             starts: Arc::new(draft.starts),
             rejects: draft.rejects,
             rows_before: draft.rows_before,
-            asides: Asides { blank_lines: draft.blank, ..Asides::default() },
+            asides: Asides::default(),
             end: Position::File { byte: self.lines.byte, line: self.lines.line },
             source_bytes,
             loan,
@@ -121,10 +121,8 @@ impl Reader {
     fn take(&mut self, draft: &mut Draft) -> Result<bool, Error> {
         let row = match self.lines.row() {
             Ok(Some(row)) => row,
-            Ok(None) => {
-                draft.blank += 1;
-                return Ok(false);
-            }
+            // Of no table, so that nobody counts it: every table's reader comes by.
+            Ok(None) => return Ok(false),
             // All lines were looked at before.
             Err(problem) => {
                 let (file, line) = (self.lines.file.clone(), self.lines.line);

@@ -42,6 +42,7 @@ pub(crate) struct Chunk<'a> {
     buffer: Vec<u8>,
     /// Size of the last buffer sent: the next one will need about as much.
     last_bytes: usize,
+    /// Of the batch in hand, if that is a large row.
     loan: Option<Loan>,
     waited: Duration,
     started: Option<Instant>,
@@ -144,22 +145,39 @@ impl<'a> Chunk<'a> {
         self.pending.end = batch.end;
         self.pending.source_bytes += batch.source_bytes;
         self.pending.asides += batch.asides;
-        self.loan = batch.loan;
         self.place_bytes += batch.place_bytes;
         self.reject_bytes += batch.rejects.iter().map(held_bytes).sum::<usize>();
         self.pending.rejects.extend(batch.rejects);
     }
 
-    /// Hands the encoded rows on. Waits while the target is slow. False when the sender is gone.
+    /// Takes the loan of the batch whose rows come next: what is encoded of it holds it until it is written.
+    pub(crate) fn hold(&mut self, loan: Option<Loan>) {
+        self.loan = loan;
+    }
+
+    /// Hands the encoded rows on, at the end of a batch. Waits while the target is slow. False when the sender is gone.
     pub(crate) fn flush(&mut self) -> bool {
         let loan = self.loan.take();
+        self.hand_on(loan)
+    }
+
+    /// The same in the middle of a batch.
+    pub(crate) fn flush_part(&mut self) -> bool {
+        self.hand_on(self.loan.clone())
+    }
+
+    fn hand_on(&mut self, loan: Option<Loan>) -> bool {
         if self.buffer.is_empty() {
             return true;
         }
-        let rows = Bytes::from(std::mem::take(&mut self.buffer));
-        self.last_bytes = rows.len();
-        self.sent_bytes += rows.len() as u64;
-        self.send(Message::Rows(rows, loan))
+        let bytes = std::mem::take(&mut self.buffer);
+        self.last_bytes = bytes.len();
+        self.sent_bytes += bytes.len() as u64;
+        let rows = match loan {
+            Some(loan) => Bytes::from_owner(Lent { bytes, _loan: loan }),
+            None => Bytes::from(bytes),
+        };
+        self.send(Message::Rows(rows))
     }
 
     /// Ends the chunk where the last batch ended and begins the next one there. False when the sender is gone.
@@ -201,6 +219,18 @@ impl<'a> Chunk<'a> {
     }
 }
 
+/// Encoded rows that give a loan back when nobody needs them any more.
+struct Lent {
+    bytes: Vec<u8>,
+    _loan: Loan,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// What a batch adds to its chunk besides encoded rows.
 #[derive(Debug)]
 pub(crate) struct Accounted {
@@ -213,7 +243,6 @@ pub(crate) struct Accounted {
     pub(crate) asides: Asides,
     /// Held for the places of its rows until the chunk is committed.
     pub(crate) place_bytes: usize,
-    pub(crate) loan: Option<Loan>,
 }
 
 fn held_bytes(reject: &Reject) -> usize {
@@ -223,6 +252,7 @@ fn held_bytes(reject: &Reject) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Memory;
 
     const START: Position = Position::FILE_START;
 
@@ -242,7 +272,6 @@ mod tests {
             source_bytes,
             asides: Asides::default(),
             place_bytes,
-            loan: None,
         }
     }
 
@@ -284,6 +313,34 @@ mod tests {
     }
 
     #[test]
+    fn a_loan_is_held_until_all_that_was_encoded_of_its_row_is_written() {
+        let (sender, mut receiver) = mpsc::channel(8);
+        let memory = Memory::new(1 << 20, 1);
+        let mut chunk = Chunk::new(START, limits(10, 1 << 30), Pace::new(10), &sender);
+        let starts = Arc::new(RowStarts::in_file(0, 1));
+        let append = |chunk: &mut Chunk<'_>| {
+            chunk.row(&starts, 0, |buffer, _| {
+                buffer.resize(LARGE_BYTES, b'x');
+                1
+            });
+        };
+        chunk.hold(memory.borrow_pool());
+        append(&mut chunk);
+        assert!(chunk.is_large() && chunk.flush_part());
+        let first = receiver.try_recv().unwrap();
+        append(&mut chunk);
+        chunk.account(rows(1, 10));
+        assert!(chunk.flush());
+        drop(first);
+        assert!(memory.is_lent(), "the rest is not written");
+        drop(receiver.try_recv().unwrap());
+        assert!(!memory.is_lent());
+        // Nothing was encoded of it.
+        chunk.hold(memory.borrow_pool());
+        assert!(chunk.flush() && !memory.is_lent());
+    }
+
+    #[test]
     fn the_next_chunk_begins_where_the_last_one_ended_with_nothing_counted() {
         let (sender, mut receiver) = mpsc::channel(8);
         let mut chunk = Chunk::new(START, limits(10, 1000), Pace::new(10), &sender);
@@ -296,7 +353,7 @@ mod tests {
         });
         chunk.account(rows(1, 2));
         assert!(chunk.end(false));
-        assert!(matches!(receiver.try_recv(), Ok(Message::Rows(bytes, None)) if &bytes[..] == b"a\n"));
+        assert!(matches!(receiver.try_recv(), Ok(Message::Rows(bytes)) if &bytes[..] == b"a\n"));
         let Ok(Message::End(end)) = receiver.try_recv() else { panic!("no end") };
         assert_eq!((end.counts.read, end.end.byte(), end.done), (1, 2, false));
         assert_eq!(end.lines.position(1), Some(START));

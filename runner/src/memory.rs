@@ -50,17 +50,22 @@ impl Memory {
             return None;
         }
         *lent = true;
-        Some(Loan { pool: Arc::clone(&self.pool) })
+        Some(Loan { _lent: Arc::new(Lent { pool: Arc::clone(&self.pool) }) })
     }
 }
 
-/// The right to have one large row in flight; given back when dropped.
-#[derive(Debug)]
+/// The right to have one large row in flight; given back when the last clone is dropped.
+#[derive(Clone, Debug)]
 pub struct Loan {
+    _lent: Arc<Lent>,
+}
+
+#[derive(Debug)]
+struct Lent {
     pool: Arc<Pool>,
 }
 
-impl Drop for Loan {
+impl Drop for Lent {
     fn drop(&mut self) {
         *self.pool.lent.lock().unwrap_or_else(PoisonError::into_inner) = false;
         self.pool.back.notify_one();

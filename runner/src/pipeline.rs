@@ -226,7 +226,7 @@ impl Walker {
     }
 
     /// One batch through transform and encode into the chunk. False when the sender is gone.
-    fn carry(&mut self, batch: Batch, piece: &Piece, chunk: &mut Chunk<'_>) -> Result<bool, Error> {
+    fn carry(&mut self, mut batch: Batch, piece: &Piece, chunk: &mut Chunk<'_>) -> Result<bool, Error> {
         let started = Instant::now();
         let outcome = self.instance.apply(batch.rows, &batch.columns);
         self.live.spent(Work::Transform, started.elapsed());
@@ -235,6 +235,7 @@ impl Walker {
             Err(error) => return self.contain(error, batch, piece, chunk),
         };
         self.is_used = true;
+        chunk.hold(batch.loan.take());
         let started = Instant::now();
         let rows = self.encoder.bind(&outcome.columns)?;
         let condemned = condemned_in(&batch, chunk.walked(), &piece.condemned);
@@ -247,7 +248,7 @@ impl Walker {
                 counts.written += 1;
             }
             // What a module fanned out is handed over in pieces: its CSV is never held as a whole.
-            if chunk.is_large() && !chunk.flush() {
+            if chunk.is_large() && !chunk.flush_part() {
                 return Ok(false);
             }
         }
@@ -351,12 +352,12 @@ impl Walker {
 
     /// Adds what became of a batch to the chunk that holds its rows.
     fn account(&self, chunk: &mut Chunk<'_>, batch: Batch, counts: Counts, mut rejects: Vec<Reject>) {
-        let Batch { rows, end, source_bytes, asides, loan, starts, rejects: mut undecoded, .. } = batch;
+        let Batch { rows, end, source_bytes, asides, starts, rejects: mut undecoded, .. } = batch;
         rejects.append(&mut undecoded);
         rejects.sort_by(|a, b| a.position.cmp(&b.position));
         rejects.iter_mut().for_each(|reject| keep_only(reject, self.path.keep, &self.path.keys));
         let (rows, place_bytes) = (rows as u64, starts.held_bytes());
-        chunk.account(Accounted { rows, counts, rejects, end, source_bytes, asides, place_bytes, loan });
+        chunk.account(Accounted { rows, counts, rejects, end, source_bytes, asides, place_bytes });
     }
 }
 

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use super::error::Suspects;
 use crate::batch::RowStarts;
 use crate::counters::{Asides, Counts};
-use crate::memory::Loan;
 use crate::position::Position;
 use crate::reject::Reject;
 
@@ -15,8 +14,8 @@ use crate::reject::Reject;
 /// worker stops. A worker that fails drops its end of the channel: the open chunk is rolled back.
 #[derive(Debug)]
 pub enum Message {
-    /// Encoded rows of the chunk in hand, whole CSV records.
-    Rows(Bytes, Option<Loan>),
+    /// Encoded rows of the chunk in hand, whole CSV records. Those of a large row hold its loan of the pool.
+    Rows(Bytes),
     /// The chunk in hand ends here.
     End(Box<ChunkEnd>),
 }

@@ -246,7 +246,7 @@ pub(crate) fn chunk_of(from: u64, records: &[String], done: bool) -> Vec<Message
         asides: Asides::default(),
         done,
     };
-    vec![Message::Rows(Bytes::from(records.concat()), None), Message::End(Box::new(end))]
+    vec![Message::Rows(Bytes::from(records.concat())), Message::End(Box::new(end))]
 }
 
 /// A chunk of good rows.

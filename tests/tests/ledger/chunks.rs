@@ -72,7 +72,7 @@ async fn a_worker_that_stops_has_its_open_chunk_rolled_back() {
     let session = bed.session().await;
     let claimed = bed.claim(&session).await;
     let mut messages = chunk(0, 10, false);
-    messages.push(Message::Rows(Bytes::from_static(b"10,lost\n"), None));
+    messages.push(Message::Rows(Bytes::from_static(b"10,lost\n")));
     let loaded = bed.load(&session, &claimed, messages).await.unwrap();
     assert!(!loaded.done);
     assert_eq!((loaded.position, loaded.chunks), (at(10), 1));
@@ -140,8 +140,8 @@ async fn going_over_max_rejects_rolls_the_chunk_back() {
     let rejects = |number: usize| vec![Original::Columns("{}".into()); number];
     let mut messages = chunk(0, 5, false);
     messages.push(only_rejects(5, rejects(2), false));
-    let Message::Rows(rows, _) = chunk(7, 9, false).remove(0) else { unreachable!() };
-    messages.push(Message::Rows(rows, None));
+    let Message::Rows(rows) = chunk(7, 9, false).remove(0) else { unreachable!() };
+    messages.push(Message::Rows(rows));
     let Message::End(mut end) = only_rejects(7, rejects(2), false) else { unreachable!() };
     (end.end, end.counts.read, end.counts.loaded, end.counts.written) = (at(11), 4, 2, 2);
     messages.push(Message::End(end));

@@ -29,7 +29,7 @@ async fn with_an_open_chunk(
         for message in chunk(0, 10, false) {
             sender.send(message).await.unwrap();
         }
-        sender.send(Message::Rows(Bytes::from_static(b"10,row 10\n"), None)).await.unwrap();
+        sender.send(Message::Rows(Bytes::from_static(b"10,row 10\n"))).await.unwrap();
         until("the first chunk", async || (bed.ledger().await.0 == at(10)).then_some(())).await;
         let copies = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY%'
             AND datname = current_database()";
@@ -49,7 +49,7 @@ async fn a_backend_that_is_ended_in_a_chunk_loses_that_chunk_alone() {
         assert_eq!(bed.number(&ended).await, 1);
         wait_until_gone(&bed, &session).await;
         // What the worker still sends finds nobody: the channel is closed when the stream is.
-        let _ = sender.send(Message::Rows(Bytes::from_static(b"11,row 11\n"), None)).await;
+        let _ = sender.send(Message::Rows(Bytes::from_static(b"11,row 11\n"))).await;
     });
     let error = outcome.await.unwrap_err();
     assert!(matches!(error, Error::Lost { .. }), "{error}");
@@ -97,8 +97,7 @@ async fn a_commit_without_an_answer_is_in_doubt_and_the_ledger_knows() {
         proxy.mute();
         let mut messages = chunk(10, 20, false);
         // The first row is there already.
-        messages[0] =
-            Message::Rows((11..20).map(|n| format!("{n},row {n}\n")).collect::<String>().into(), None);
+        messages[0] = Message::Rows((11..20).map(|n| format!("{n},row {n}\n")).collect::<String>().into());
         for message in messages {
             sender.send(message).await.unwrap();
         }

@@ -52,13 +52,12 @@ impl Destination<'_> {
         let mut admitted = Vec::new();
         while let Some(message) = receiver.recv().await {
             match message {
-                Message::Rows(rows, loan) => {
+                Message::Rows(rows) => {
                     self.live.first_copy();
                     totals.bytes += rows.len() as u64;
                     let sending = Instant::now();
                     block_in_place(|| split.rows(&rows))?;
                     totals.waited.send += sending.elapsed();
-                    drop(loan);
                 }
                 Message::End(end) => {
                     admitted.push(self.gate.admit(&key.source, &end.counts, &end.rejects)?);

@@ -177,10 +177,7 @@ impl<'s> Load<'s> {
     async fn run(&mut self, receiver: &mut Receiver<Message>) -> Result<Loaded, Error> {
         loop {
             match self.next(receiver).await? {
-                Some(Message::Rows(rows, loan)) => {
-                    self.rows(rows).await?;
-                    drop(loan);
-                }
+                Some(Message::Rows(rows)) => self.rows(rows).await?,
                 Some(Message::End(end)) => self.end(*end).await?,
                 None => {
                     self.settle().await?;

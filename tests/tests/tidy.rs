@@ -63,12 +63,13 @@ const FLOORS: [(u8, &[&str]); 5] = [
 ];
 
 /// A third-party crate's only home: one purpose, used in one place.
-const HOMES: [(&str, &str); 15] = [
+const HOMES: [(&str, &str); 16] = [
     ("wasmtime", "transform"),
     ("wasmparser", "transform"),
     ("wit_component", "transform"),
     ("wit_parser", "transform"),
     ("wat", "transform"),
+    ("rustc_demangle", "transform"),
     ("tokio_postgres", "copy"),
     ("rustls", "tls"),
     ("tokio_rustls", "copy"),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use wasmtime::component::TypedFunc;
-use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, Store, Trap, WasmBacktrace};
 
 use super::contract::{
     Batch, ColumnIn, Field, Output, Plan, PlanIn, PlanOut, Setting, TransformIn, TransformOut,
@@ -12,9 +12,12 @@ use super::contract::{
 use super::engine::Engine;
 use super::error::{Call, Error, Stopped, Why};
 use super::host::{Refused, State};
-use super::module::{self, Module};
+use super::module::Module;
 use crate::units::ByteSize;
 use crate::untrusted;
+
+/// Compilers write longer names for nobody who reads them.
+const MAX_MANGLED_BYTES: usize = 1000;
 
 /// An instance. After a call that failed it answers nothing any more: drop it.
 pub(super) struct Guest {
@@ -128,7 +131,8 @@ fn why(engine: &Engine, refused: Option<Refused>, error: &wasmtime::Error) -> Wh
         (_, Some(Refused::Host(wanted))) => Why::Host { wanted: Some(ByteSize(wanted as u64)) },
         (Some(trap), None) => Why::Trap(trap.to_string().trim_start_matches("wasm trap: ").to_owned()),
         (None, None) => {
-            let text = module::chain(error);
+            // The outer reasons hold names that the module chose.
+            let text = root(error);
             if text.contains("fuel allocated for hostcalls") {
                 return Why::Output(format!("it answered more than {} (output)", settings.output));
             }
@@ -136,7 +140,7 @@ fn why(engine: &Engine, refused: Option<Refused>, error: &wasmtime::Error) -> Wh
             if text.contains("os error ") {
                 return Why::Host { wanted: None };
             }
-            Why::Lie(root(error))
+            Why::Lie(text)
         }
     }
 }
@@ -146,14 +150,19 @@ fn root(error: &wasmtime::Error) -> String {
     untrusted::shown(&error.root_cause().to_string(), untrusted::MAX_MESSAGE_BYTES)
 }
 
-/// The functions on the stack, innermost first, demangled by wasmtime.
+/// The functions on the stack, innermost first; the engine keeps a few.
 fn frames(error: &wasmtime::Error) -> Vec<String> {
-    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
-    let text = backtrace.to_string();
-    let name = |line: &str| {
-        let (_, place) = line.split_once(" - ")?;
-        let (_, function) = place.split_once('!')?;
-        Some(untrusted::name(function))
-    };
-    text.lines().filter_map(name).collect()
+    let backtrace = error.downcast_ref::<WasmBacktrace>();
+    backtrace.map_or_else(Vec::new, |backtrace| backtrace.frames().iter().map(function).collect())
+}
+
+/// A function by the name that its module gives it. Only Rust's are demangled, whose text is bounded: a name of C++ can be
+/// written so that it never ends.
+fn function(frame: &FrameInfo) -> String {
+    let Some(name) = frame.func_name() else { return format!("<wasm function {}>", frame.func_index()) };
+    let short = Some(name).filter(|name| name.len() <= MAX_MANGLED_BYTES);
+    match short.and_then(|name| rustc_demangle::try_demangle(name).ok()) {
+        Some(demangled) => untrusted::name(&format!("{demangled:#}")),
+        None => untrusted::name(name),
+    }
 }

@@ -29,11 +29,14 @@ impl Modules {
 
     /// A guest of `tests/evil`.
     fn guest(&self, name: &str) -> PathBuf {
+        self.text(name, &self.whole(name))
+    }
+
+    /// Its text, with what it stands on.
+    fn whole(&self, name: &str) -> String {
         let file = |name: &str| std::fs::read_to_string(Path::new(GUESTS).join(name)).unwrap();
         let text = file(&format!("{name}.wat"));
-        let whole =
-            if text.contains("\n(module") { text } else { format!("(module {}\n{text})", file("base.wat")) };
-        self.text(name, &whole)
+        if text.contains("\n(module") { text } else { format!("(module {}\n{text})", file("base.wat")) }
     }
 
     fn text(&self, name: &str, wat: &str) -> PathBuf {

@@ -83,6 +83,42 @@ fn a_trap_names_the_functions_that_were_running() {
     assert!(text.contains("rows 1 to 2 of the batch; in ratio < "), "{text}");
 }
 
+/// Where a module traps in a function of that name.
+fn frames_of(name: &str) -> Vec<String> {
+    let modules = Modules::new();
+    let text = modules.whole("transform-trap").replace("$ratio", &format!("$\"{name}\""));
+    match run(&engine(), modules.text("named", &text)) {
+        Err(Error::Stopped(stopped)) => {
+            assert!(stopped.reason().len() < 1500, "{} bytes", stopped.reason().len());
+            stopped.frames
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn names_of_functions_are_bounded_whatever_they_are_made_of() {
+    assert_eq!(frames_of("_ZN7flights5local17h0123456789abcdefE")[0], "flights::local");
+    assert_eq!(
+        frames_of("os error 1 (fuel allocated for hostcalls)")[0],
+        "os error 1 (fuel allocated for hostcalls)"
+    );
+    // As many lines as there would be frames.
+    let lines = frames_of(&"f\\n - !a".repeat(10_000));
+    assert!(lines.len() <= 8 && lines.iter().all(|name| name.len() <= 103), "{lines:?}");
+    // Each part names the one before a thousand times: all of it would fill any memory.
+    let parts: String =
+        (0..16).map(|part| format!("1{}I{}E", (b'A' + part) as char, "S0_".repeat(1000))).collect();
+    assert!(frames_of(&format!("_Z1f1AIiE{parts}"))[0].starts_with("_Z1f1AIiE1AIS0_S0_"));
+}
+
+#[test]
+fn a_name_does_not_change_what_a_stop_is_taken_for() {
+    let stopped = stopped(&engine(), "log-broken");
+    assert!(matches!(&stopped.why, Why::Lie(what) if what.contains("utf-8")), "{stopped}");
+    assert!(stopped.frames.contains(&"os error 1: fuel allocated for hostcalls".into()), "{stopped}");
+}
+
 #[test]
 fn an_endless_loop_ends_at_the_time_limit_wherever_it_is() {
     let engine = impatient();

@@ -32,7 +32,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 async fn half_way(database: &str, content: &[u8]) -> (Bed, Process, PathBuf) {
     let bed = Bed::new(database).await;
     bed.sql("CREATE TABLE public.t (id int)").await;
-    bed.slow_down_table("t", 50).await;
+    bed.slow_down_table("t", 200).await;
     let path = bed.folder.write("data.csv", content);
     bed.recipe(
         "[run]\nstreams = 2\nchunk_rows = 100\nsplit_bytes = \"8 KiB\"\n\

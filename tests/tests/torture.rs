@@ -77,7 +77,7 @@ async fn a_death_while_a_stopped_run_gives_its_splits_back_leaves_them_to_be_tak
     // One split, so that there is something to give back until the load's end.
     let run = "streams = 2\nchunk_rows = 50\nsplit_bytes = \"1 GiB\"";
     let bed = bed("torture_release", &customers, run).await;
-    bed.slow_down(20).await;
+    bed.slow_down(100).await;
     for point in STOP {
         let before = bed.progress().await.chunks;
         let etl = Process::of(bed.etl([""; 0]).env("ETL_FAILPOINT", point.name()));
@@ -87,6 +87,7 @@ async fn a_death_while_a_stopped_run_gives_its_splits_back_leaves_them_to_be_tak
         assert_eq!(ran.code, None, "{point:?} was not met: {ran:?}");
         assert!(bed.progress().await.is_midway());
     }
+    bed.sql("DROP TRIGGER pause ON customers").await;
     finish(&bed, 8).await;
     customers.is_loaded_by(&bed.client).await;
     assert_eq!(bed.is_finished().await, 3000);

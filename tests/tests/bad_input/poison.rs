@@ -227,7 +227,7 @@ async fn a_crash_in_the_middle_of_a_search_is_continued_exactly() {
     let bed = bed("poison_crash", &poisoned, "streams = 1\nmax_rejects = 1000").await;
     bed.client
         .batch_execute(
-            "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.01); RETURN NULL; END $$;
+            "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END $$;
              CREATE TRIGGER pause AFTER INSERT ON public.p FOR EACH STATEMENT EXECUTE FUNCTION pause()",
         )
         .await
@@ -244,6 +244,7 @@ async fn a_crash_in_the_middle_of_a_search_is_continued_exactly() {
         let (read, rejected, left) = bed.ledger().await;
         assert!(read > 0 && rejected > 0 && left == 1, "{read} read, {rejected} rejected");
     }
+    bed.client.batch_execute("DROP TRIGGER pause ON public.p").await.unwrap();
     run(&bed).code(8);
     is_exact(&bed, &poisoned).await;
 }

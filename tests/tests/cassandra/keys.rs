@@ -205,7 +205,7 @@ async fn ten_kills_at_random_leave_exactly_the_rows_of_the_table() {
     let mut random = Random::of_the_test_run();
     let load = Load::new("killed").await;
     written(&load, 12_000).await;
-    load.bed.slow_down_table("t", 30).await;
+    load.bed.slow_down_table("t", 100).await;
     load.recipe(
         "",
         &format!("[run]\nstreams = 3\nchunk_rows = {CHUNK}\nmax_rejects = 3\n{}", load.table("t")),
@@ -222,6 +222,7 @@ async fn ten_kills_at_random_leave_exactly_the_rows_of_the_table() {
         assert_eq!(ran.code, None, "it ended before kill {kills}: {ran:?}");
     }
     assert!(load.bed.progress().await.is_midway());
+    load.bed.sql("DROP TRIGGER pause ON t").await;
     load.bed.run().code(8);
     is_loaded(&load).await;
 }

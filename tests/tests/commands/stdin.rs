@@ -94,7 +94,7 @@ async fn a_load_that_ended_early_does_not_promise_to_continue() {
     ran.says(&["standard input cannot be continued", "hint: raise max_rejects"])
         .never_says("command continues")
         .never_says("continue with");
-    bed.slow_down_table("t", 50).await;
+    bed.slow_down_table("t", 200).await;
     let rows: String = (0..6000).map(|id| format!("{id},x\n")).collect();
     bed.folder.write("rows.csv", format!("id,name\n{rows}"));
     bed.recipe("[run]\nchunk_rows = 100\n[[tables]]\nfrom = \"-\"\ninto = \"public.t\"\n");

@@ -171,7 +171,7 @@ async fn a_crash_in_the_middle_of_corrected_rows_is_continued_exactly() {
     let right =
         |line: &Value| json!({"id": line["original"]["id"], "name": format!("n{}", line["original"]["id"])});
     correct(&bed, "corrected.jsonl", right);
-    bed.slow_down_table("people", 20).await;
+    bed.slow_down_table("people", 100).await;
     for kills in 1..=3 {
         let process = Process::of(bed.etl(["--rejects", "corrected.jsonl"]));
         let loaded = "SELECT count(*) FROM people";

@@ -78,7 +78,7 @@ async fn a_person_at_a_terminal_is_asked_and_only_a_yes_goes_on() {
 async fn a_load_that_was_begun_is_never_emptied() {
     let csv = (0..12_000).fold("id,v\n".to_string(), |text, id| text + &format!("{id},x\n"));
     let bed = bed("empty_resume", TABLE, csv).await;
-    bed.slow_down_table("t", 30).await;
+    bed.slow_down_table("t", 150).await;
     recipe(&bed, "append", "streams = 2\nchunk_rows = 100", FIRST);
     for yes in [&["--yes"][..], &[], &["--yes"]] {
         let before = bed.progress().await;
@@ -87,6 +87,7 @@ async fn a_load_that_was_begun_is_never_emptied() {
             .await;
         assert_eq!(etl.kill().code, None);
     }
+    bed.sql("DROP TRIGGER pause ON t").await;
     bed.run().code(0);
     assert_eq!((there(&bed).await, counts(&bed).await[0]), (0, 12_000));
     assert_eq!(bed.number("SELECT count(DISTINCT id) FROM public.t").await, 12_000);

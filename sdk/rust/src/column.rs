@@ -81,13 +81,40 @@ impl<'t> Batch<'t> {
         &self.columns[at]
     }
 
+    /// A column with its type, for [`FromColumn`].
+    pub fn checked(&self, at: usize) -> Checked<'_> {
+        Checked { column: &self.columns[at], ty: self.types[at] }
+    }
+
     /// A column's values as `T`, e.g. `Option<&str>`; an error if it is of another type.
     pub fn reader<'a, T: FromColumn<'a>>(&'a self, at: usize) -> Result<Reader<'a, T>, String> {
         match self.types.get(at) {
-            Some(ty) if *ty == T::TYPE => Ok(Reader::new(&self.columns[at])),
+            Some(ty) if *ty == T::TYPE => Ok(Reader::new(self.checked(at))),
             Some(ty) => Err(format!("column {at} of the batch is {ty}, not {}", T::TYPE)),
             None => Err(format!("the batch has {} columns, not {}", self.types.len(), at + 1)),
         }
+    }
+}
+
+/// A column of a batch, whose buffers are as its type wants them.
+#[derive(Clone, Copy, Debug)]
+pub struct Checked<'a> {
+    column: &'a Column,
+    ty: Type,
+}
+
+impl<'a> Checked<'a> {
+    /// Its buffers. Panics if it is of another type than `ty`.
+    pub(crate) fn of(self, ty: Type) -> &'a Column {
+        assert!(self.ty == ty, "a column of type {} cannot be read as {ty}", self.ty);
+        self.column
+    }
+
+    /// The same of arrays, with their elements.
+    pub(crate) fn of_arrays(self, ty: Type) -> (&'a Column, Checked<'a>) {
+        let column = self.of(ty);
+        let elements = column.elements.as_deref().expect("an array column comes with its elements");
+        (column, Checked { column: elements, ty: Type::of(ty.scalar) })
     }
 }
 

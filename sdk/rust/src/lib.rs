@@ -141,7 +141,7 @@ pub use write::ToColumn;
 
 /// Whole batches of columns: what [`batches!`] works with.
 pub mod batch {
-    pub use crate::column::{Batch, Column, Output};
+    pub use crate::column::{Batch, Checked, Column, Output};
     pub use crate::glue::Planned;
     pub use crate::read::{Fault, Reader};
     pub use crate::write::{ColumnWriter, Writer};

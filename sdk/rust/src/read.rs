@@ -5,7 +5,7 @@
 use std::marker::PhantomData;
 use std::str;
 
-use crate::column::Column;
+use crate::column::{Checked, Column};
 use crate::schema::{Scalar, Type};
 use crate::types::{Date, Inet, Interval, Json, Numeric, Time, Timestamp, Uuid};
 
@@ -26,8 +26,8 @@ pub trait FromColumn<'a>: Sized {
     const TYPE: Type;
     /// The column's buffers, ready to be read.
     type View: Copy;
-    /// Makes them ready, once a batch.
-    fn view(column: &'a Column) -> Self::View;
+    /// Makes them ready, once a batch. Panics where the column is of another type.
+    fn view(column: Checked<'a>) -> Self::View;
     /// The value of one row.
     fn get(view: &Self::View, row: usize) -> Result<Self, Fault>;
 }
@@ -39,7 +39,7 @@ pub struct Reader<'a, T: FromColumn<'a>> {
 }
 
 impl<'a, T: FromColumn<'a>> Reader<'a, T> {
-    pub(crate) fn new(column: &'a Column) -> Self {
+    pub(crate) fn new(column: Checked<'a>) -> Self {
         Reader { view: T::view(column), of: PhantomData }
     }
 
@@ -111,6 +111,11 @@ impl<'a> Variable<'a> {
     }
 }
 
+/// The same, of texts.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Text<'a>(Variable<'a>);
+
 /// Lists of what `V` views.
 #[doc(hidden)]
 #[derive(Clone, Copy)]
@@ -125,8 +130,8 @@ macro_rules! fixed {
         impl<'a> FromColumn<'a> for $type {
             const TYPE: Type = Type::of(Scalar::$scalar);
             type View = Fixed<'a, $width>;
-            fn view(column: &'a Column) -> Self::View {
-                Fixed::new(column)
+            fn view(column: Checked<'a>) -> Self::View {
+                Fixed::new(column.of(Self::TYPE))
             }
             #[inline]
             fn get(view: &Self::View, row: usize) -> Result<Self, Fault> {
@@ -153,7 +158,8 @@ fixed! {
 impl<'a> FromColumn<'a> for bool {
     const TYPE: Type = Type::of(Scalar::Boolean);
     type View = Bits<'a>;
-    fn view(column: &'a Column) -> Self::View {
+    fn view(column: Checked<'a>) -> Self::View {
+        let column = column.of(Self::TYPE);
         Bits { nulls: Nulls(&column.validity), bits: &column.data }
     }
     #[inline]
@@ -167,23 +173,24 @@ macro_rules! text {
     ($($borrowed:ty, $owned:ty, $scalar:ident, |$text:ident| $make_borrowed:expr, $make_owned:expr;)*) => {$(
         impl<'a> FromColumn<'a> for $borrowed {
             const TYPE: Type = Type::of(Scalar::$scalar);
-            type View = Variable<'a>;
-            fn view(column: &'a Column) -> Self::View {
-                Variable::new(column)
+            type View = Text<'a>;
+            fn view(column: Checked<'a>) -> Self::View {
+                Text(Variable::new(column.of(Self::TYPE)))
             }
             #[inline]
             fn get(view: &Self::View, row: usize) -> Result<Self, Fault> {
-                // SAFETY: a batch's texts are UTF-8 cut between characters: `Batch::new` checks it, and so did the
-                // runner, the only caller of `Batch::trusted`, when it read them.
-                let $text = unsafe { str::from_utf8_unchecked(view.bytes(row)?) };
+                // SAFETY: only `view` makes a `Text`, of a batch's column that is one of texts. These are UTF-8 cut
+                // between characters: `Batch::new` checks it, and so did the runner, the only caller of
+                // `Batch::trusted`, when it read them.
+                let $text = unsafe { str::from_utf8_unchecked(view.0.bytes(row)?) };
                 Ok($make_borrowed)
             }
         }
         impl<'a> FromColumn<'a> for $owned {
             const TYPE: Type = Type::of(Scalar::$scalar);
-            type View = Variable<'a>;
-            fn view(column: &'a Column) -> Self::View {
-                Variable::new(column)
+            type View = Text<'a>;
+            fn view(column: Checked<'a>) -> Self::View {
+                Text(Variable::new(column.of(Self::TYPE)))
             }
             fn get(view: &Self::View, row: usize) -> Result<Self, Fault> {
                 let $text = String::from(<&str>::get(view, row)?);
@@ -203,8 +210,8 @@ text! {
 impl<'a> FromColumn<'a> for &'a [u8] {
     const TYPE: Type = Type::of(Scalar::Bytes);
     type View = Variable<'a>;
-    fn view(column: &'a Column) -> Self::View {
-        Variable::new(column)
+    fn view(column: Checked<'a>) -> Self::View {
+        Variable::new(column.of(Self::TYPE))
     }
     #[inline]
     fn get(view: &Self::View, row: usize) -> Result<Self, Fault> {
@@ -215,8 +222,8 @@ impl<'a> FromColumn<'a> for &'a [u8] {
 impl<'a> FromColumn<'a> for Vec<u8> {
     const TYPE: Type = Type::of(Scalar::Bytes);
     type View = Variable<'a>;
-    fn view(column: &'a Column) -> Self::View {
-        Variable::new(column)
+    fn view(column: Checked<'a>) -> Self::View {
+        Variable::new(column.of(Self::TYPE))
     }
     fn get(view: &Self::View, row: usize) -> Result<Self, Fault> {
         view.bytes(row).map(Vec::from)
@@ -226,7 +233,7 @@ impl<'a> FromColumn<'a> for Vec<u8> {
 impl<'a, T: FromColumn<'a>> FromColumn<'a> for Option<T> {
     const TYPE: Type = T::TYPE;
     type View = T::View;
-    fn view(column: &'a Column) -> Self::View {
+    fn view(column: Checked<'a>) -> Self::View {
         T::view(column)
     }
     #[inline]
@@ -245,8 +252,8 @@ impl<'a, T: FromColumn<'a>> FromColumn<'a> for Vec<T> {
         Type::array_of(T::TYPE.scalar)
     };
     type View = Lists<'a, T::View>;
-    fn view(column: &'a Column) -> Self::View {
-        let elements = column.elements.as_deref().expect("an array column comes with its elements");
+    fn view(column: Checked<'a>) -> Self::View {
+        let (column, elements) = column.of_arrays(Self::TYPE);
         Lists {
             nulls: Nulls(&column.validity),
             offsets: column.offsets.as_chunks().0,
@@ -273,7 +280,7 @@ macro_rules! read_through {
         impl<'a> $crate::FromColumn<'a> for $type {
             const TYPE: $crate::Type = <$through as $crate::FromColumn<'a>>::TYPE;
             type View = <$through as $crate::FromColumn<'a>>::View;
-            fn view(column: &'a $crate::batch::Column) -> Self::View {
+            fn view(column: $crate::batch::Checked<'a>) -> Self::View {
                 <$through as $crate::FromColumn<'a>>::view(column)
             }
             fn get(view: &Self::View, row: usize) -> Result<Self, $crate::batch::Fault> {

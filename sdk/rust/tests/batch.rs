@@ -227,6 +227,19 @@ mod dated {
     }
 }
 
+/// A slip in an author's test: the columns are in another order than the struct's fields.
+#[test]
+#[should_panic(expected = "a column of type bytes cannot be read as text")]
+fn bytes_are_never_read_as_text() {
+    use etl_sdk::FromColumn;
+    let mut column = Writer::<&[u8]>::default();
+    column.push(b"\xff".as_slice());
+    let types = [Type::of(Scalar::Bytes)];
+    let batch = Batch::new(1, &types, vec![column.finish()]).unwrap();
+    assert!(batch.reader::<&str>(0).is_err());
+    let _ = <&str as FromColumn>::view(batch.checked(0));
+}
+
 #[cfg(all(feature = "rust_decimal", feature = "uuid"))]
 mod exact {
     use super::*;

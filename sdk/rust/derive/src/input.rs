@@ -43,7 +43,7 @@ pub(crate) fn derive(item: &DeriveInput) -> Result<TokenStream> {
                 }),*];
                 type Views = Views<#(<#types as ::etl_sdk::FromColumn<#lifetime>>::View),*>;
                 fn views(batch: &#lifetime ::etl_sdk::batch::Batch<'_>) -> Self::Views {
-                    Views { #(#idents: <#types as ::etl_sdk::FromColumn<#lifetime>>::view(batch.column(#places))),* }
+                    Views { #(#idents: <#types as ::etl_sdk::FromColumn<#lifetime>>::view(batch.checked(#places))),* }
                 }
                 #[inline]
                 fn row(views: &Self::Views, row: usize) -> ::core::result::Result<Self, &'static str> {

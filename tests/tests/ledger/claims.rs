@@ -124,8 +124,10 @@ async fn a_process_of_a_load_that_was_forgotten_gets_nothing_of_the_next_and_add
     another.source = "b.csv".into();
     busy(old.add_source(control, &another).await.unwrap_err());
     busy(old.finish(control).await.unwrap_err());
+    old.renew_fingerprint(control, "a.csv", r#"{"mtime":7}"#).await.unwrap();
 
-    assert_eq!(next.sources(control).await.unwrap().len(), 1);
+    let sources = next.sources(control).await.unwrap();
+    assert_eq!((sources.len(), &sources[0].fingerprint), (1, &source().fingerprint));
     let splits = next.splits(control).await.unwrap();
     assert_eq!((splits.len(), splits[0].epoch, splits[0].end.clone()), (1, 0, Some(at(50))));
     assert!(matches!(next.claim(session.link(), &bed.owner, &split, 0).await.unwrap(), Claim::Claimed(_)));

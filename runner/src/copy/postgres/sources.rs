@@ -86,8 +86,9 @@ impl Plan {
         fingerprint: &str,
     ) -> Result<(), Error> {
         let sql = format!(
-            "UPDATE {} SET fingerprint = $4::json WHERE name = $1 AND target = $2 AND source = $3",
-            self.tables.source()
+            "UPDATE {} SET fingerprint = $4::json WHERE name = $1 AND target = $2 AND source = $3 AND {}",
+            self.tables.source(),
+            self.is_this_load()
         );
         let mut params = self.params();
         params.extend([(&source as Param<'_>, Type::TEXT), (&fingerprint, Type::TEXT)]);

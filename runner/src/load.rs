@@ -26,6 +26,7 @@ use crate::report::{Ending, Report, Table};
 use crate::stream::{self, Shared};
 use crate::stream_session::set_aside;
 use crate::target::{Begun, Target};
+use crate::uncontinued::Uncontinued;
 use crate::usage::Usage;
 
 /// Well below the 30 seconds after which an owner that cannot be seen counts as dead.
@@ -46,6 +47,8 @@ pub(crate) struct Opened {
     pub(crate) base: PathBuf,
     pub(crate) jobs: Vec<Job>,
     pub(crate) begun: Begun,
+    /// Why the same command does not continue it, if so.
+    pub(crate) uncontinued: Option<Uncontinued>,
 }
 
 /// What a run is asked to do besides its recipe.
@@ -80,7 +83,7 @@ pub(crate) struct Outcome {
 
 /// Loads what is left of the tables.
 pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -> Result<Outcome, Error> {
-    let Opened { name, base, jobs, begun: Begun { target, ledgers, started } } = opened;
+    let Opened { name, base, jobs, begun: Begun { target, ledgers, started }, uncontinued } = opened;
     let streams = streams(run, &target);
     let gate = gate(run);
     let mut files: Vec<Adopted> = Vec::new();
@@ -106,6 +109,11 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
     let result =
         if nothing_left || stopped { Ok(()) } else { load_files(&shared, &ledgers, files, streams).await };
     drop(progress);
+    // A reader that went away has seen what it wanted.
+    let (result, unread) = match result {
+        Err(Error::Stream(stream::Error::Copy(copy::error::Error::ReaderGone))) => (Ok(()), true),
+        result => (result, false),
+    };
     let (standings, result) = if let Err(error) = result {
         // What went wrong first is the cause, and nobody waits long for more.
         let standings = timeout(LAST_WORDS, finish(&shared, &ledgers)).await;
@@ -119,11 +127,12 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
         }
     };
     let ending = match ending(&shared, &result, &standings, before && nothing_left) {
+        _ if unread => Ending::Unread,
         Ending::Done if stopped => Ending::Stopped,
         ending => ending,
     };
     let mut report = Report::new(&name, ending, &live.snapshot(), live.rejects().groups());
-    report.stdin = jobs.iter().any(Job::reads_stdin);
+    report.uncontinued = uncontinued;
     report.streams = streams as u64;
     let used = Usage::now();
     (report.cpu_seconds, report.peak_memory_bytes) = (used.cpu_seconds, used.peak_memory_bytes);

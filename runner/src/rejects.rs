@@ -64,7 +64,7 @@ impl Kept {
             return Err(Failure::Usage(format!("the recipe loads no table `{only}`; it loads {known}")));
         }
         match &recipe.target {
-            Target::Files(settings) if settings.dir == Path::new("-") => {
+            Target::Files(settings) if settings.is_stdout() => {
                 let text =
                     "standard output keeps no ledger: its rejects are in etl-rejects-….jsonl beside it";
                 Err(Failure::Usage(text.into()))

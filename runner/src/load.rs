@@ -190,7 +190,8 @@ async fn load_files(
     while let Some(ended) = running.join_next().await {
         let ended = match ended {
             Ok(ended) => ended.map_err(Error::from),
-            Err(panic) => Err(Error::Internal(format!("a stream ended unexpectedly: {panic}"))),
+            // The hook has told where; what else a panic says may hold values of rows.
+            Err(_panic) => Err(Error::Internal("a stream ended unexpectedly".into())),
         };
         if ended.is_err() {
             shared.stop.store(true, Ordering::Relaxed);

@@ -116,11 +116,14 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
     };
     let (standings, result) = if let Err(error) = result {
         // What went wrong first is the cause, and nobody waits long for more.
-        let standings = timeout(LAST_WORDS, finish(&shared, &ledgers)).await;
+        let standings = timeout(LAST_WORDS, finish(&ledgers)).await;
         (standings.ok().and_then(Result::ok).unwrap_or_default(), Err(error))
     } else {
-        match finish(&shared, &ledgers).await {
-            Ok(standings) => (standings, Ok(())),
+        match finish(&ledgers).await {
+            Ok(standings) => {
+                let verdict = judge(&shared.gate, &standings);
+                (standings, verdict)
+            }
             // Whoever continues hears how it stands.
             Err(Error::Copy(error)) if shared.stopped() && error.class().may_pass() => (Vec::new(), Ok(())),
             Err(error) => (Vec::new(), Err(error)),
@@ -286,17 +289,22 @@ async fn probe_node(shared: Arc<Shared>, node: usize) {
     }
 }
 
-/// Marks finished tables as such, and judges the rejects of the whole load, those of other processes too.
-async fn finish(shared: &Shared, ledgers: &[Arc<Ledger>]) -> Result<Vec<Standing>, Error> {
+/// Marks finished tables as such, and answers how each one stands.
+async fn finish(ledgers: &[Arc<Ledger>]) -> Result<Vec<Standing>, Error> {
     let mut standings = Vec::new();
     for ledger in ledgers {
         standings.push(ledger.finish().await?);
     }
-    if standings.iter().all(|standing| standing.finished.is_some()) {
-        let rows = |count: fn(&Counts) -> u64| standings.iter().map(|standing| count(&standing.counts)).sum();
-        shared.gate.judge(rows(|counts| counts.read), rows(|counts| counts.rejected))?;
-    }
     Ok(standings)
+}
+
+/// Judges the rejects of a load of which nothing is left, those of other processes too.
+fn judge(gate: &Gate, standings: &[Standing]) -> Result<(), Error> {
+    if standings.iter().any(|standing| standing.finished.is_none()) {
+        return Ok(());
+    }
+    let rows = |count: fn(&Counts) -> u64| standings.iter().map(|standing| count(&standing.counts)).sum();
+    Ok(gate.judge(rows(|counts| counts.read), rows(|counts| counts.rejected))?)
 }
 
 fn ending(shared: &Shared, result: &Result<(), Error>, standings: &[Standing], before: bool) -> Ending {

@@ -14,14 +14,14 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::copy;
-use crate::copy::ledger::{Gate, Ledger, Limit, Standing, Started};
+use crate::copy::ledger::{Gate, Ledger, Standing, Started};
 use crate::counters::{Counts, Live};
 use crate::feed::{self, Feeder};
 use crate::feed_adopt::{self, Adopted, Adopting};
 use crate::job::Job;
 use crate::progress::{Mode, Progress};
 use crate::queue::Queue;
-use crate::recipe::{MaxRejects, RunSettings};
+use crate::recipe::RunSettings;
 use crate::report::{Ending, Report, Table};
 use crate::stream::{self, Shared};
 use crate::stream_session::set_aside;
@@ -85,7 +85,7 @@ pub(crate) struct Outcome {
 pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -> Result<Outcome, Error> {
     let Opened { name, base, jobs, begun: Begun { target, ledgers, started }, uncontinued } = opened;
     let streams = streams(run, &target);
-    let gate = gate(run);
+    let gate = Gate::new(run.max_rejects());
     let mut files: Vec<Adopted> = Vec::new();
     let split_bytes = run.split_bytes.map(|size| size.0);
     let with = Adopting { gate: &gate, split_bytes, streams, base: &base, stop: &options.stop };
@@ -149,13 +149,6 @@ fn streams(run: &RunSettings, target: &Target) -> usize {
         Target::Files(output) if output.folders.iter().any(|folder| folder.dir().is_none()) => 1,
         _ => run.streams as usize,
     }
-}
-
-fn gate(run: &RunSettings) -> Gate {
-    Gate::new(match run.max_rejects() {
-        MaxRejects::Count(rows) => Limit::Rows(rows),
-        MaxRejects::Percent(percent) => Limit::Percent(percent),
-    })
 }
 
 /// How much there is to read, where all sizes are known and nothing was read before.

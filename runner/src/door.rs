@@ -1,7 +1,9 @@
 //! Where a process comes in and its exit code goes out.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::future::Future;
 use std::io::{self, IsTerminal, Write};
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::time::Instant;
 
 use tokio::runtime::Runtime;
@@ -28,6 +30,25 @@ const RUNTIME_THREADS: usize = 2;
 
 /// Runs the command line; `begun` is when the process started.
 pub fn main(begun: Instant) -> ExitCode {
+    panic::set_hook(Box::new(|panic| {
+        let mut err = io::stderr();
+        // Its message may hold values of rows: what was cut, parsed or compared when it went wrong.
+        let _ = writeln!(err, "{}", told(panic.location()));
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            let _ = writeln!(err, "{backtrace}");
+        }
+    }));
+    panic::catch_unwind(|| answer(begun)).unwrap_or(ExitCode::Internal)
+}
+
+/// What is said of a panic.
+fn told(place: Option<&Location<'_>>) -> String {
+    let place = place.map_or("an unknown place".into(), Location::to_string);
+    format!("error: internal error: etl panicked at {place}: this is a mistake of etl, please report it")
+}
+
+fn answer(begun: Instant) -> ExitCode {
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(code) => return code,
@@ -69,9 +90,10 @@ fn wait(
     runtime: Runtime,
     command: impl Future<Output = Result<ExitCode, Failure>>,
 ) -> Result<ExitCode, Failure> {
-    let result = runtime.block_on(command);
+    let result = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(command)));
+    // Also after a panic: a runtime that is dropped waits for its threads for ever.
     runtime.shutdown_timeout(SHUTDOWN_LIMIT);
-    result
+    result.unwrap_or_else(|panic| panic::resume_unwind(panic))
 }
 
 /// Warnings always, more with -v; `ETL_LOG` takes a filter of the `tracing` crates.

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitCode {
-    /// All rows are loaded, or were before.
+    /// All rows are loaded, or were before; or the reader of standard output has seen what it wanted.
     Done = 0,
     /// A mistake of `etl` itself.
     Internal = 1,
@@ -54,19 +54,21 @@ impl ExitCode {
     /// The sentence in `docs/exit-codes.md`.
     pub fn sentence(self) -> &'static str {
         match self {
-            ExitCode::Done => "All rows are loaded, or were before.",
+            ExitCode::Done => {
+                "All rows are loaded, or were before; or the reader of standard output went away: it has seen what it wanted."
+            }
             ExitCode::Internal => "A mistake of `etl` itself. Please report it.",
             ExitCode::Usage => {
                 "The command line, the recipe or the environment is wrong. Nothing was touched."
             }
             ExitCode::Source => {
-                "The source is missing, unreadable or malformed as a whole. Chunks that were committed before stay; the same command continues, unless it reads standard input, or a file that was begun had to be changed: that needs `--fresh`."
+                "The source is missing, unreadable or malformed as a whole. Chunks that were committed before stay; the same command continues, unless it reads standard input or writes standard output, or a file that was begun had to be changed: that needs `--fresh`."
             }
             ExitCode::Module => {
                 "A module was refused, or failed while it ran. Chunks that were committed before stay."
             }
             ExitCode::Target => {
-                "The target cannot be reached, refuses what is asked, or lacks space; or a report or standard output cannot be written. Chunks that were committed before stay; the same command continues, unless it reads standard input."
+                "The target cannot be reached, refuses what is asked, or lacks space; or a report or standard output cannot be written. Chunks that were committed before stay; the same command continues, unless it reads standard input or writes standard output."
             }
             ExitCode::RefusedRow => {
                 "The target refused a row of standard input of which more was not committed than is held (64 MiB), so that it cannot be searched for. Its chunk was rolled back; chunks that were committed before stay."
@@ -83,7 +85,7 @@ impl ExitCode {
             ExitCode::Busy => "Another `etl run` is at work on what is left. This one loaded nothing twice.",
             ExitCode::Problems => "`etl check` found problems. Nothing was touched.",
             ExitCode::Interrupted => {
-                "Stopped by Ctrl-C or SIGTERM. No partial chunk; the same command continues, unless it reads standard input."
+                "Stopped by Ctrl-C or SIGTERM. No partial chunk; the same command continues, unless it reads standard input or writes standard output."
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Steps of the protocol at which a test has the process die, as `kill -9` would have it: no unwinding, nothing is
 //! flushed, the kernel closes the connections. `ETL_FAILPOINT=committing:3` dies when a third `COMMIT` is about to be
-//! sent. A release build has none of it.
+//! sent; with `committing:3:panic` its thread panics. A release build has none of it.
 //!
 //! Must not know what happens at a step.
 
@@ -163,8 +163,20 @@ mod armed {
 
     use super::Point;
 
+    /// How it dies.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(super) enum Death {
+        /// The process, as `kill -9` would have it.
+        Abort,
+        /// The thread, by a mistake of ours.
+        Panic,
+    }
+
+    /// Nobody may ever read this: what panics say may hold values of rows.
+    const PANIC_WORDS: &str = "hush-4711";
+
     /// What the variable asks for, and how often its point was passed.
-    static ARMED: OnceLock<Option<(Point, u64)>> = OnceLock::new();
+    static ARMED: OnceLock<Option<(Point, u64, Death)>> = OnceLock::new();
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
     /// How long bytes may take to the network and the server to its answer: it dies somewhere on the way.
@@ -176,10 +188,11 @@ mod armed {
             // Whoever mistypes a name must not believe that he tested it.
             Some(parse(&text).unwrap_or_else(|| std::process::abort()))
         });
-        let Some((wanted, nth)) = *armed else { return };
+        let Some((wanted, nth, death)) = *armed else { return };
         if point != wanted || PASSED.fetch_add(1, Ordering::SeqCst) + 1 != nth {
             return;
         }
+        assert!(death == Death::Abort, "a mistake of etl, with a row in its words: {PANIC_WORDS}");
         if point == Point::CommitSent {
             // This thread goes on: it is the one that sends.
             std::thread::spawn(|| {
@@ -193,24 +206,31 @@ mod armed {
         std::process::abort();
     }
 
-    /// `name` or `name:nth`, the first being 1.
-    pub(super) fn parse(text: &str) -> Option<(Point, u64)> {
+    /// `name`, `name:nth`, the first being 1, or `name:nth:panic`.
+    pub(super) fn parse(text: &str) -> Option<(Point, u64, Death)> {
+        let (text, death) = match text.strip_suffix(":panic") {
+            Some(text) => (text, Death::Panic),
+            None => (text, Death::Abort),
+        };
         let (name, nth) = text.split_once(':').unwrap_or((text, "1"));
         let point = Point::ALL.into_iter().find(|point| point.name() == name)?;
         let nth = nth.parse().ok().filter(|nth| *nth > 0)?;
-        Some((point, nth))
+        Some((point, nth, death))
     }
 }
 
 #[cfg(all(test, debug_assertions))]
 mod tests {
-    use super::{Point, armed, hit};
+    use super::armed::{self, Death};
+    use super::{Point, hit};
 
     #[test]
     fn every_point_is_found_by_its_name_alone_or_with_a_number() {
         for point in Point::ALL {
-            assert_eq!(armed::parse(point.name()), Some((point, 1)));
-            assert_eq!(armed::parse(&format!("{}:17", point.name())), Some((point, 17)));
+            assert_eq!(armed::parse(point.name()), Some((point, 1, Death::Abort)));
+            let nth = format!("{}:17", point.name());
+            assert_eq!(armed::parse(&nth), Some((point, 17, Death::Abort)));
+            assert_eq!(armed::parse(&(nth + ":panic")), Some((point, 17, Death::Panic)));
         }
         for wrong in ["", "commit", "committing:", "committing:0", "committing:x", "committing:1:2"] {
             assert_eq!(armed::parse(wrong), None, "{wrong}");

@@ -3,13 +3,14 @@
 //! Must not know: how to do anything else.
 
 use std::error::Error as StdError;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use crate::copy::error::Class;
 use crate::exit_code::ExitCode;
 use crate::job::{Problem, ProblemKind};
 use crate::recipe::{self, Lines};
 use crate::reject::Stage;
+use crate::uncontinued::Uncontinued;
 use crate::{copy, feed, load, pipeline, source, stream, transform};
 
 /// Everything that can end a command.
@@ -24,16 +25,39 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Copy(#[from] copy::error::Error),
     #[error(transparent)]
-    Load(#[from] load::Error),
-    /// The same of standard input.
-    #[error(transparent)]
-    Stdin(load::Error),
+    Load(Broken),
     #[error("{0}")]
     Usage(String),
     #[error("cannot write {what}")]
     Output { what: String, source: std::io::Error },
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+/// What broke a load off.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) error: load::Error,
+    /// Why the same command does not continue it, if so.
+    pub(crate) uncontinued: Option<Uncontinued>,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl StdError for Broken {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.error.source()
+    }
+}
+
+impl From<load::Error> for Failure {
+    fn from(error: load::Error) -> Self {
+        Failure::Load(Broken { error, uncontinued: None })
+    }
 }
 
 impl Failure {
@@ -54,21 +78,20 @@ impl Failure {
         if let Failure::Recipe(recipe::Error::Read { .. }) = self {
             return Some("name a recipe, or say what to load with --from, --to and --into".into());
         }
-        let stdin = matches!(self, Failure::Stdin(_));
-        let then = if stdin {
-            "what was committed stays; standard input cannot be continued"
-        } else {
-            "the same command continues"
+        let uncontinued = match self {
+            Failure::Load(broken) => broken.uncontinued,
+            _ => None,
         };
+        let then = uncontinued.map_or("the same command continues", Uncontinued::told);
         match self.copy()?.class() {
             Class::RefusedRow => Some(
                 "too much of standard input would have to be held to search for the row: nothing of that chunk is loaded; make chunk_rows smaller, or write the rows to a file and load that".into(),
             ),
-            Class::Rejects if stdin => {
-                Some(format!("raise max_rejects to keep such rows as rejects, let the table take them, or mend the source: {then}"))
+            Class::Rejects if uncontinued.is_some() => {
+                Some(format!("raise max_rejects to keep such rows as rejects, let the target take them, or mend the source; {then}"))
             }
             Class::Rejects => Some(rejected(self.copy()?).into()),
-            Class::Connection if stdin => Some(then.into()),
+            Class::Connection if uncontinued.is_some() => Some(then.into()),
             Class::Connection => Some(format!("once the target answers again, {then}")),
             Class::Passing => Some(format!("{}; {then}", passing(self.copy()?))),
             Class::Clash | Class::Drift | Class::Refused | Class::Settings | Class::Busy | Class::Bug => None,
@@ -78,7 +101,7 @@ impl Failure {
     fn copy(&self) -> Option<&copy::error::Error> {
         match self {
             Failure::Copy(error) => Some(error),
-            Failure::Load(error) | Failure::Stdin(error) => match error {
+            Failure::Load(broken) => match &broken.error {
                 load::Error::Copy(error)
                 | load::Error::Feed(feed::Error::Copy(error))
                 | load::Error::Stream(stream::Error::Copy(error)) => Some(error),
@@ -95,7 +118,7 @@ impl Failure {
             Failure::Problems { problems, .. } => problems.first().map_or(ExitCode::Internal, of_problem),
             Failure::Transform(error) => of_transform(error),
             Failure::Copy(error) => of_copy(error),
-            Failure::Load(error) | Failure::Stdin(error) => of_load(error),
+            Failure::Load(broken) => of_load(&broken.error),
             Failure::Output { .. } => ExitCode::Target,
             Failure::Internal(_) => ExitCode::Internal,
         }

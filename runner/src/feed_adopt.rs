@@ -292,12 +292,27 @@ fn changed_table(then: &serde_json::Value, now: &serde_json::Value) -> String {
 mod tests {
     use super::*;
     use crate::copy::files::Folder;
-    use crate::copy::ledger::{Limit, RunKey};
+    use crate::copy::ledger::{Limit, NewSplit, RunKey};
+    use crate::counters::Counts;
     use crate::job;
+    use crate::position::Position;
     use crate::recipe::{Flags, Recipe};
     use crate::transform::{Engine, Settings};
     use serde_json::json;
     use std::sync::Arc;
+
+    /// Loads the CSV files of a folder.
+    fn job(dir: &Path) -> Job {
+        let text = b"name = 'n'\n[[tables]]\nfrom = '*.csv'\ninto = 't'\n";
+        let recipe = Recipe::parse(text, Path::new("r.toml"), dir, [], &Flags::default()).unwrap();
+        let engine = Engine::new(&Settings::default(), None).unwrap();
+        job::prepare(&recipe, 0, &engine, None, &crate::memory::Memory::new(1 << 26, 1)).unwrap()
+    }
+
+    fn folder(dir: &Path) -> Folder {
+        let key = RunKey { name: "n".into(), target: "t".into() };
+        Folder::open(&dir.join("out"), key, &[], &["id".into()], false).unwrap().0
+    }
 
     #[tokio::test]
     async fn who_stops_a_run_does_not_wait_until_all_files_are_taken_up() {
@@ -305,19 +320,35 @@ mod tests {
         for name in ["a.csv", "b.csv", "c.csv"] {
             std::fs::write(dir.path().join(name), "id\n1\n").unwrap();
         }
-        let text = b"name = 'n'\n[[tables]]\nfrom = '*.csv'\ninto = 't'\n";
-        let recipe = Recipe::parse(text, Path::new("r.toml"), dir.path(), [], &Flags::default()).unwrap();
-        let engine = Engine::new(&Settings::default(), None).unwrap();
-        let job = job::prepare(&recipe, 0, &engine, None, &crate::memory::Memory::new(1 << 26, 1)).unwrap();
-        let key = RunKey { name: "n".into(), target: "t".into() };
-        let (folder, _) = Folder::open(&dir.path().join("out"), key, &[], &["id".into()], false).unwrap();
-        let ledger = Ledger::Files(Arc::new(folder));
+        let job = job(dir.path());
+        let ledger = Ledger::Files(Arc::new(folder(dir.path())));
         let (gate, stop) = (Gate::new(Limit::Rows(0)), AtomicBool::new(true));
         let with = Adopting { gate: &gate, split_bytes: None, streams: 1, base: dir.path(), stop: &stop };
         assert_eq!(adopt(0, &job, &ledger, with).await.unwrap().len(), 0);
         assert_eq!(ledger.sources().await.unwrap().len(), 0);
         stop.store(false, Ordering::Relaxed);
         assert_eq!(adopt(0, &job, &ledger, with).await.unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_is_done_of_a_folder_is_not_left_to_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.csv"), "id\n1\n2\n3\n").unwrap();
+        let job = job(dir.path());
+        let folder = Arc::new(folder(dir.path()));
+        let ledger = Ledger::Files(Arc::clone(&folder));
+        let (gate, stop) = (Gate::new(Limit::Rows(0)), AtomicBool::new(false));
+        let with = Adopting { gate: &gate, split_bytes: None, streams: 1, base: dir.path(), stop: &stop };
+        let new = adopt(0, &job, &ledger, with).await.unwrap();
+        assert_eq!(new[0].bytes_left(), Some(6));
+        let at = |byte, line| Position::File { byte, line };
+        let halves = [(at(3, 2), at(7, 4)), (at(7, 4), at(9, 5))];
+        let halves = halves.map(|(start, end)| NewSplit { start, end: Some(end) });
+        let source = &new[0].source;
+        let (name, from) = (&source.source, &source.tiled_to);
+        assert!(folder.append_splits(name, from, &halves, &at(9, 5), true).unwrap());
+        folder.done(1, &Counts::default(), 1).unwrap();
+        assert_eq!(adopt(0, &job, &ledger, with).await.unwrap()[0].bytes_left(), Some(2));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! |--:|---|---|
 //! | 0 nouns | [`schema`], [`values`], [`text_form`], [`loads`], [`loads_changes`], [`position`], [`batch`], [`dialect`], [`reject`], [`original`], [`counters`], [`memory`], [`units`], [`tls`], [`failpoint`], `append`, `patience`, `untrusted` | std, arrow |
 //! | 1 stages | [`source`], [`split`], [`transform`], [`encode`], [`copy`] | floor 0 and themselves, never another stage |
-//! | 2 around | [`recipe`], [`mod@reference`], `progress`, `report` | the stages' settings, floor 0 |
+//! | 2 around | [`recipe`], [`mod@reference`], `progress`, `report`, `uncontinued` | the stages' settings, floor 0 |
 //! | 3 path | `pipeline` and the loose files beside it | floors 0 to 2: the only place where two stages meet |
 //! | 4 door | the commands, exit codes, `main` | everything; nobody imports them |
 //!
@@ -93,6 +93,7 @@ mod tiling;
 mod tiling_ring;
 pub mod tls;
 pub mod transform;
+mod uncontinued;
 pub mod units;
 mod untrusted;
 mod usage;

@@ -14,18 +14,19 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::copy;
-use crate::copy::ledger::{Gate, Ledger, Limit, Standing, Started};
+use crate::copy::ledger::{Gate, Ledger, Standing, Started};
 use crate::counters::{Counts, Live};
 use crate::feed::{self, Feeder};
 use crate::feed_adopt::{self, Adopted, Adopting};
 use crate::job::Job;
 use crate::progress::{Mode, Progress};
 use crate::queue::Queue;
-use crate::recipe::{MaxRejects, RunSettings};
+use crate::recipe::RunSettings;
 use crate::report::{Ending, Report, Table};
 use crate::stream::{self, Shared};
 use crate::stream_session::set_aside;
 use crate::target::{Begun, Target};
+use crate::uncontinued::Uncontinued;
 use crate::usage::Usage;
 
 /// Well below the 30 seconds after which an owner that cannot be seen counts as dead.
@@ -46,6 +47,8 @@ pub(crate) struct Opened {
     pub(crate) base: PathBuf,
     pub(crate) jobs: Vec<Job>,
     pub(crate) begun: Begun,
+    /// Why the same command does not continue it, if so.
+    pub(crate) uncontinued: Option<Uncontinued>,
 }
 
 /// What a run is asked to do besides its recipe.
@@ -80,9 +83,9 @@ pub(crate) struct Outcome {
 
 /// Loads what is left of the tables.
 pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -> Result<Outcome, Error> {
-    let Opened { name, base, jobs, begun: Begun { target, ledgers, started } } = opened;
+    let Opened { name, base, jobs, begun: Begun { target, ledgers, started }, uncontinued } = opened;
     let streams = streams(run, &target);
-    let gate = gate(run);
+    let gate = Gate::new(run.max_rejects());
     let mut files: Vec<Adopted> = Vec::new();
     let split_bytes = run.split_bytes.map(|size| size.0);
     let with = Adopting { gate: &gate, split_bytes, streams, base: &base, stop: &options.stop };
@@ -106,24 +109,33 @@ pub(crate) async fn load(opened: Opened, run: &RunSettings, options: &Options) -
     let result =
         if nothing_left || stopped { Ok(()) } else { load_files(&shared, &ledgers, files, streams).await };
     drop(progress);
+    // A reader that went away has seen what it wanted.
+    let (result, unread) = match result {
+        Err(Error::Stream(stream::Error::Copy(copy::error::Error::ReaderGone))) => (Ok(()), true),
+        result => (result, false),
+    };
     let (standings, result) = if let Err(error) = result {
         // What went wrong first is the cause, and nobody waits long for more.
-        let standings = timeout(LAST_WORDS, finish(&shared, &ledgers)).await;
+        let standings = timeout(LAST_WORDS, finish(&ledgers)).await;
         (standings.ok().and_then(Result::ok).unwrap_or_default(), Err(error))
     } else {
-        match finish(&shared, &ledgers).await {
-            Ok(standings) => (standings, Ok(())),
+        match finish(&ledgers).await {
+            Ok(standings) => {
+                let verdict = judge(&shared.gate, &standings);
+                (standings, verdict)
+            }
             // Whoever continues hears how it stands.
             Err(Error::Copy(error)) if shared.stopped() && error.class().may_pass() => (Vec::new(), Ok(())),
             Err(error) => (Vec::new(), Err(error)),
         }
     };
     let ending = match ending(&shared, &result, &standings, before && nothing_left) {
+        _ if unread => Ending::Unread,
         Ending::Done if stopped => Ending::Stopped,
         ending => ending,
     };
     let mut report = Report::new(&name, ending, &live.snapshot(), live.rejects().groups());
-    report.stdin = jobs.iter().any(Job::reads_stdin);
+    report.uncontinued = uncontinued;
     report.streams = streams as u64;
     let used = Usage::now();
     (report.cpu_seconds, report.peak_memory_bytes) = (used.cpu_seconds, used.peak_memory_bytes);
@@ -137,13 +149,6 @@ fn streams(run: &RunSettings, target: &Target) -> usize {
         Target::Files(output) if output.folders.iter().any(|folder| folder.dir().is_none()) => 1,
         _ => run.streams as usize,
     }
-}
-
-fn gate(run: &RunSettings) -> Gate {
-    Gate::new(match run.max_rejects() {
-        MaxRejects::Count(rows) => Limit::Rows(rows),
-        MaxRejects::Percent(percent) => Limit::Percent(percent),
-    })
 }
 
 /// How much there is to read, where all sizes are known and nothing was read before.
@@ -181,7 +186,8 @@ async fn load_files(
     while let Some(ended) = running.join_next().await {
         let ended = match ended {
             Ok(ended) => ended.map_err(Error::from),
-            Err(panic) => Err(Error::Internal(format!("a stream ended unexpectedly: {panic}"))),
+            // The hook has told where; what else a panic says may hold values of rows.
+            Err(_panic) => Err(Error::Internal("a stream ended unexpectedly".into())),
         };
         if ended.is_err() {
             shared.stop.store(true, Ordering::Relaxed);
@@ -275,17 +281,22 @@ async fn probe_node(shared: Arc<Shared>, node: usize) {
     }
 }
 
-/// Marks finished tables as such, and judges the rejects of the whole load, those of other processes too.
-async fn finish(shared: &Shared, ledgers: &[Arc<Ledger>]) -> Result<Vec<Standing>, Error> {
+/// Marks finished tables as such, and answers how each one stands.
+async fn finish(ledgers: &[Arc<Ledger>]) -> Result<Vec<Standing>, Error> {
     let mut standings = Vec::new();
     for ledger in ledgers {
         standings.push(ledger.finish().await?);
     }
-    if standings.iter().all(|standing| standing.finished.is_some()) {
-        let rows = |count: fn(&Counts) -> u64| standings.iter().map(|standing| count(&standing.counts)).sum();
-        shared.gate.judge(rows(|counts| counts.read), rows(|counts| counts.rejected))?;
-    }
     Ok(standings)
+}
+
+/// Judges the rejects of a load of which nothing is left, those of other processes too.
+fn judge(gate: &Gate, standings: &[Standing]) -> Result<(), Error> {
+    if standings.iter().any(|standing| standing.finished.is_none()) {
+        return Ok(());
+    }
+    let rows = |count: fn(&Counts) -> u64| standings.iter().map(|standing| count(&standing.counts)).sum();
+    Ok(gate.judge(rows(|counts| counts.read), rows(|counts| counts.rejected))?)
 }
 
 fn ending(shared: &Shared, result: &Result<(), Error>, standings: &[Standing], before: bool) -> Ending {

@@ -12,6 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::job::Job;
 use crate::job_units::{Cutting, JobUnit};
+use crate::load;
 use crate::output::print;
 use crate::prepare::Prepared;
 use crate::recipe::Recipe;
@@ -115,10 +116,10 @@ async fn splits(recipe: &Recipe, unit: &JobUnit) -> Result<Vec<Shown>, Failure> 
                 Ok(true)
             };
             let scan = |error| crate::feed::Error::Scan { file: file.key.clone(), error };
-            let opened = Opened::open(file)
-                .map_err(|error| Failure::Load(crate::feed::Error::Source(error).into()))?;
+            let opened =
+                Opened::open(file).map_err(|error| load::Error::from(crate::feed::Error::Source(error)))?;
             tile(&opened.file(), cut, &AtomicBool::new(false), found)
-                .map_err(|error| Failure::Load(scan(error).into()))?;
+                .map_err(|error| load::Error::from(scan(error)))?;
             Ok(splits)
         }
         (_, Cutting::Ring(table)) => {

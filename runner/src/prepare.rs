@@ -113,7 +113,8 @@ impl Prepared {
                 .collect::<Vec<_>>()
         };
         let prepared = tokio::task::spawn_blocking(prepare).await;
-        prepared.map_err(|panic| Failure::Internal(format!("a table's preparation ended: {panic}")))
+        // The hook has told where; what else a panic says may hold values of rows.
+        prepared.map_err(|_panic| Failure::Internal("a table's preparation ended unexpectedly".into()))
     }
 
     /// The target tables that `jobs` are aimed at, of which those that are missing are made now.

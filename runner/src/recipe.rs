@@ -18,7 +18,7 @@ use crate::recipe_keys::{self, Keys, NO_PASSWORD, NO_SOURCE_PASSWORD};
 use crate::recipe_layers;
 use crate::recipe_lines::Index;
 pub use crate::recipe_lines::{Lines, Place};
-pub use crate::recipe_run::{MaxRejects, RunSettings};
+pub use crate::recipe_run::RunSettings;
 use crate::recipe_secret::{has_password, is_address};
 use crate::recipe_settings::Settings;
 pub use crate::recipe_source::Source;

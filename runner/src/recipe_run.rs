@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::copy::gate::Limit;
 use crate::recipe_error::Diagnosis;
 use crate::units::{ByteSize, Span};
 
@@ -69,34 +70,13 @@ impl Default for RunSettings {
     }
 }
 
-/// The bad rows that are tolerated.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum MaxRejects {
-    /// So many.
-    Count(u64),
-    /// So many of a hundred rows read.
-    Percent(f64),
-}
-
-impl MaxRejects {
-    /// Whether `rejected` rows of `read` are more than tolerated.
-    pub fn exceeded(self, rejected: u64, read: u64) -> bool {
-        match self {
-            MaxRejects::Count(most) => rejected > most,
-            // Exact for every number of rows that a table can have.
-            #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 53 bits")]
-            MaxRejects::Percent(most) => rejected as f64 * 100.0 > most * read as f64,
-        }
-    }
-}
-
 /// What one stream needs at the least, in bytes: eight buffers of 16 KiB.
 const MIN_STREAM_MEMORY: u64 = 128 << 10;
 
 impl RunSettings {
     /// The bad rows that are tolerated.
-    pub fn max_rejects(&self) -> MaxRejects {
-        self.max_rejects_percent.map_or(MaxRejects::Count(self.max_rejects), MaxRejects::Percent)
+    pub fn max_rejects(&self) -> Limit {
+        self.max_rejects_percent.map_or(Limit::Rows(self.max_rejects), Limit::Percent)
     }
 
     /// Tells of every setting that is out of its bounds.
@@ -182,14 +162,5 @@ mod tests {
         let expected =
             "`run.memory`: must be at least 128 MiB for 1024 streams: raise it, or use fewer streams";
         assert_eq!(problems(&settings), [expected]);
-    }
-
-    #[test]
-    fn a_limit_of_rejects_is_exceeded_by_one_more() {
-        assert!(!MaxRejects::Count(0).exceeded(0, 10));
-        assert!(MaxRejects::Count(0).exceeded(1, 10));
-        assert!(!MaxRejects::Percent(5.0).exceeded(5, 100));
-        assert!(MaxRejects::Percent(5.0).exceeded(6, 100));
-        assert!(!MaxRejects::Percent(0.0).exceeded(0, 0));
     }
 }

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::recipe::{Error, Flags, MaxRejects, Recipe, Source, Target};
+use crate::copy::gate::Limit;
+use crate::recipe::{Error, Flags, Recipe, Source, Target};
 use crate::schema::{Scalar, Type};
 use crate::transform::Step;
 
@@ -83,7 +84,7 @@ fn the_recipe_of_the_flights_means_what_it_says() {
     assert_eq!(recipe.name, "flights");
     assert_eq!(csv(&recipe).null, ["NA"]);
     assert_eq!(postgres_url(&recipe), "postgres://etl@127.0.0.1,127.0.0.2,127.0.0.3/etl");
-    assert_eq!((recipe.run.streams, recipe.run.max_rejects()), (32, MaxRejects::Percent(5.0)));
+    assert_eq!((recipe.run.streams, recipe.run.max_rejects()), (32, Limit::Percent(5.0)));
     assert_eq!(recipe.run.chunk_rows, 20_000);
     let [table] = recipe.tables.as_slice() else { panic!("{:?}", recipe.tables) };
     assert_eq!((table.from.as_str(), table.into.as_str()), ("data/flights-2013-01.csv", "public.flights"));
@@ -276,10 +277,10 @@ fn the_limits_of_rejects_exclude_each_other_and_a_later_layer_replaces_both() {
         "r.toml:7:1: `run.max_rejects_percent`: not together with `run.max_rejects`: keep one of the two";
     assert_eq!(problems(&text), [expected]);
     let recipe = read(FLIGHTS, &[("ETL_RUN__MAX_REJECTS", "7")], &Flags::default()).unwrap();
-    assert_eq!(recipe.run.max_rejects(), MaxRejects::Count(7));
+    assert_eq!(recipe.run.max_rejects(), Limit::Rows(7));
     let flags = shell(&[("--max-rejects-percent", "run.max_rejects_percent", "0.5")]);
     let recipe = read(FLIGHTS, &[("ETL_RUN__MAX_REJECTS", "7")], &flags).unwrap();
-    assert_eq!(recipe.run.max_rejects(), MaxRejects::Percent(0.5));
+    assert_eq!(recipe.run.max_rejects(), Limit::Percent(0.5));
 }
 
 #[test]

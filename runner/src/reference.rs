@@ -58,11 +58,6 @@ pub fn json_schema() -> String {
     format!("{:#}\n", schema())
 }
 
-/// A recipe with every key: a comment from its description, and its default behind a `#`.
-pub fn default_recipe() -> String {
-    recipe(&schema())
-}
-
 /// A key of a section, and what it holds.
 type Key<'a> = (&'a String, &'a Value);
 
@@ -252,6 +247,7 @@ fn assignment(key: &str, value: &Value) -> String {
     format!("{} = {}", join("", key), toml(value))
 }
 
+/// A recipe with every key: a comment from its description, and its default behind a `#`.
 fn recipe(schema: &Value) -> String {
     let mut text = String::new();
     recipe_section(&mut text, "", schema);

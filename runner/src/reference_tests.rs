@@ -49,7 +49,7 @@ fn parse(text: &str) -> Recipe {
 
 #[test]
 fn the_recipe_with_every_key_is_one_that_says_nothing_but_the_defaults() {
-    let recipe = parse(&default_recipe());
+    let recipe = parse(&recipe(&schema()));
     assert_eq!(recipe.run, Default::default());
     assert!(recipe.shaping(&recipe.tables[0]).is_empty());
 }
@@ -58,7 +58,7 @@ fn the_recipe_with_every_key_is_one_that_says_nothing_but_the_defaults() {
 fn uncommented_without(sections: &[&str], keys: &[&str]) -> String {
     let mut lines = Vec::new();
     let mut section = String::new();
-    for line in default_recipe().lines() {
+    for line in recipe(&schema()).lines() {
         let line = match line.strip_prefix('#') {
             Some(key) if !key.starts_with(' ') || key.starts_with("  ") => key,
             _ => line,
@@ -96,6 +96,6 @@ fn every_key_of_a_cluster_may_be_uncommented() {
 
 #[test]
 fn a_secret_is_shown_where_it_belongs() {
-    assert!(!default_recipe().contains("password ="));
+    assert!(!recipe(&schema()).contains("password ="));
     assert!(page().contains("```sh\nexport ETL_SOURCE__CASSANDRA__PASSWORD=…\n```"));
 }

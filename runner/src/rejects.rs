@@ -1,6 +1,7 @@
 //! `etl rejects`: what could not be loaded, by reason and with samples, or all of it in a file.
 
-use std::fs::OpenOptions;
+use std::ffi::OsString;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ impl Kept {
             return Err(Failure::Usage(format!("the recipe loads no table `{only}`; it loads {known}")));
         }
         match &recipe.target {
-            Target::Files(settings) if settings.dir == Path::new("-") => {
+            Target::Files(settings) if settings.is_stdout() => {
                 let text =
                     "standard output keeps no ledger: its rejects are in etl-rejects-….jsonl beside it";
                 Err(Failure::Usage(text.into()))
@@ -133,16 +134,14 @@ async fn export(
             Err(failure) => return Err(failure),
         }
     } else {
-        // They hold rows: nobody else's business. One that is there may hold corrections.
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        let file = file.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                Failure::Usage(format!("{what} is there already: name another file"))
-            }
+        let named = |error: io::Error| match error.kind() {
+            ErrorKind::AlreadyExists => Failure::Usage(format!("{what} is there already: name another file")),
             _ => failed(error),
-        })?;
-        let (rows, file) = write(kept, recipe, format, BufWriter::new(file), &failed).await?;
-        file.get_ref().sync_all().map_err(&failed)?;
+        };
+        let file = NewFile::create(path).map_err(named)?;
+        let (rows, out) = write(kept, recipe, format, BufWriter::new(&file.file), &failed).await?;
+        drop(out);
+        file.finish().map_err(named)?;
         rows
     };
     if voice.json && path != Path::new("-") {
@@ -151,6 +150,48 @@ async fn export(
         let _ = writeln!(io::stderr(), "{} rejects written to {what}", grouped(rows));
     }
     Ok(())
+}
+
+/// A file under another name until it is complete; gone if it is dropped before. Half of the rejects is not taken for all,
+/// corrected and sent.
+struct NewFile<'a> {
+    path: &'a Path,
+    part: PathBuf,
+    file: File,
+}
+
+impl NewFile<'_> {
+    /// Refused where one is there: it may hold corrections.
+    fn create(path: &Path) -> io::Result<NewFile<'_>> {
+        if path.symlink_metadata().is_ok() {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        let mut name = OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(format!(".{}.part", std::process::id()));
+        let part = path.with_file_name(name);
+        // Of a process that was killed and had the same number.
+        let _ = fs::remove_file(&part);
+        // They hold rows: nobody else's business.
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&part)?;
+        Ok(NewFile { path, part, file })
+    }
+
+    fn finish(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        // Renaming alone would replace what came there meanwhile.
+        File::create_new(self.path)?;
+        fs::rename(&self.part, self.path).inspect_err(|_| {
+            let _ = fs::remove_file(self.path);
+        })
+    }
+}
+
+impl Drop for NewFile<'_> {
+    fn drop(&mut self) {
+        // After a rename there is nothing under this name.
+        let _ = fs::remove_file(&self.part);
+    }
 }
 
 /// How many were written, and where.

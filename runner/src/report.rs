@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::counters::{Counts, Snapshot, Work};
 use crate::reject::Group;
+use crate::uncontinued::Uncontinued;
 use crate::units::{grouped, size};
 
 /// How a run ended.
@@ -20,6 +21,8 @@ pub enum Ending {
     AlreadyDone,
     /// Stopped by a person; the same command continues.
     Stopped,
+    /// Nobody reads standard output any more.
+    Unread,
     /// Another process is at work on the rest.
     Busy,
     /// Something failed; the same command continues once that is mended.
@@ -35,9 +38,9 @@ pub struct Report {
     pub name: String,
     /// How it ended.
     pub ending: Ending,
-    /// Whether it read standard input, which cannot be continued.
+    /// Why the same command does not continue it, if so.
     #[serde(skip)]
-    pub stdin: bool,
+    pub uncontinued: Option<Uncontinued>,
     /// Wall-clock time of this run.
     pub seconds: f64,
     /// Rows read per second in this run.
@@ -155,7 +158,7 @@ impl Report {
             etl: env!("CARGO_PKG_VERSION"),
             name: name.into(),
             ending,
-            stdin: false,
+            uncontinued: None,
             seconds,
             rows_per_second: now.counts.read as f64 / seconds.max(1e-9),
             rows: now.counts.into(),
@@ -270,8 +273,12 @@ impl Report {
             (Ending::Done, false) => "done",
             (Ending::Done, true) => "done, with rejects",
             (Ending::AlreadyDone, _) => "was done before, nothing to load",
-            (Ending::Stopped, _) if self.stdin => "stopped; what was committed stays",
-            (Ending::Stopped, _) => "stopped; the same command continues",
+            (Ending::Stopped, _) => match self.uncontinued {
+                None => "stopped; the same command continues",
+                Some(Uncontinued::Stdin) => "stopped; what was committed stays",
+                Some(Uncontinued::Stdout) => "stopped; what was written stays",
+            },
+            (Ending::Unread, _) => "ended: nobody reads standard output any more",
             (Ending::Busy, _) => "another run is at work on the rest",
             (Ending::Failed, _) => "failed",
         }

@@ -1,7 +1,6 @@
 //! `etl run`: load, or continue.
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -10,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{RunArgs, Voice};
 use crate::exit_code::ExitCode;
-use crate::failure::Failure;
+use crate::failure::{Broken, Failure};
 use crate::job::Job;
 use crate::load::{self, Opened, Options, Outcome};
 use crate::prepare::{Found, Prepared};
@@ -20,10 +19,8 @@ use crate::report::{Ending, Report};
 use crate::run_report::ReportFile;
 use crate::target::{self, Destination};
 use crate::transform::Step;
+use crate::uncontinued::Uncontinued;
 use crate::{job_corrected, output, run_ask};
-
-/// Said instead of the command that continues.
-const NOT_CONTINUED: &str = "standard input cannot be continued: what was committed stays, and the same rows again would be loaded twice";
 
 /// More connections than this are rarely what a database wants.
 const MANY_STREAMS: u32 = 100;
@@ -62,9 +59,10 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
         (None, Target::Postgres(_)) => return Err(Failure::Internal("no database".into())),
     };
     let options = Options { progress: Mode::choose(voice.quiet), begun, stop };
-    let stdin = jobs.iter().any(Job::reads_stdin);
-    let opened = Opened { name: recipe.name.clone(), base: recipe.base.clone(), jobs, begun: opened_target };
-    let failure = |error| if stdin { Failure::Stdin(error) } else { Failure::Load(error) };
+    let uncontinued = uncontinued(&jobs, &recipe.target);
+    let (name, base) = (recipe.name.clone(), recipe.base.clone());
+    let opened = Opened { name, base, jobs, begun: opened_target, uncontinued };
+    let failure = |error| Failure::Load(Broken { error, uncontinued });
     loading.store(true, Ordering::Relaxed);
     let Outcome { report, error } = load::load(opened, &recipe.run, &options).await.map_err(failure)?;
     match (error, show(&report, report_file, voice)) {
@@ -82,7 +80,7 @@ pub(crate) async fn run(args: &RunArgs, voice: Voice, begun: Instant) -> Result<
 /// Rows and a report in one stream are neither.
 fn refuse_two_on_stdout(recipe: &Recipe, voice: Voice) -> Result<(), Failure> {
     match &recipe.target {
-        Target::Files(settings) if voice.json && settings.dir == Path::new("-") => Err(Failure::Usage(
+        Target::Files(settings) if voice.json && settings.is_stdout() => Err(Failure::Usage(
             "--json prints the report where the rows go: write it into a file with --report".into(),
         )),
         _ => Ok(()),
@@ -113,11 +111,20 @@ fn report_file(args: &RunArgs, recipe: &Recipe, jobs: &[Job]) -> Result<Option<R
     ReportFile::open(path, used).map(Some)
 }
 
+/// Why the same command would not continue this load, if so.
+fn uncontinued(jobs: &[Job], target: &Target) -> Option<Uncontinued> {
+    match target {
+        _ if jobs.iter().any(Job::reads_stdin) => Some(Uncontinued::Stdin),
+        Target::Files(settings) if settings.is_stdout() => Some(Uncontinued::Stdout),
+        _ => None,
+    }
+}
+
 fn exit_code(report: &Report) -> ExitCode {
     let rejected = report.tables.iter().any(|table| table.rows.rejected > 0);
     match report.ending {
         Ending::Done | Ending::AlreadyDone if rejected => ExitCode::DoneWithRejects,
-        Ending::Done | Ending::AlreadyDone => ExitCode::Done,
+        Ending::Done | Ending::AlreadyDone | Ending::Unread => ExitCode::Done,
         Ending::Stopped => ExitCode::Interrupted,
         Ending::Busy => ExitCode::Busy,
         Ending::Failed => ExitCode::Internal,
@@ -186,9 +193,9 @@ fn show(report: &Report, file: Option<ReportFile>, voice: Voice) -> Result<(), F
         let _ = write!(io::stderr(), "{}", report.summary());
     }
     if matches!(report.ending, Ending::Stopped | Ending::Busy | Ending::Failed) && !voice.quiet {
-        let _ = match report.stdin {
-            true => writeln!(io::stderr(), "{NOT_CONTINUED}"),
-            false => writeln!(io::stderr(), "continue with: {}", command_line()),
+        let _ = match report.uncontinued {
+            Some(why) => writeln!(io::stderr(), "{}", why.told()),
+            None => writeln!(io::stderr(), "continue with: {}", command_line()),
         };
     }
     written.and(printed)

@@ -1,4 +1,4 @@
-//! The file that `--report` names: opened before a row moves, because hours later is late to hear that it cannot be
+//! The file that `--report` names: tried before a row moves, because hours later is late to hear that it cannot be
 //! written.
 //!
 //! Must not know: what is in it.
@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
-/// The file, open and as it was. One that was not there goes away again unless it is written.
+/// The file as it was. However the process ends, only a report that is written changes it.
 #[derive(Debug)]
 pub(crate) struct ReportFile {
     path: PathBuf,
-    file: File,
-    remove: bool,
+    /// Open, if it was there before.
+    file: Option<File>,
 }
 
 impl ReportFile {
@@ -35,35 +35,40 @@ impl ReportFile {
             let text = format!("--report would write over {shown}, which this load reads: name another file");
             return Err(Failure::Usage(text));
         }
-        let file = File::options().write(true).create(true).truncate(false).open(path);
+        let file = match before {
+            Some(_) => opened(path).map(Some),
+            None => try_to_make(path).map(|()| None),
+        };
         let file =
             file.map_err(|error| Failure::Usage(format!("cannot write the report {shown}: {error}")))?;
-        Ok(ReportFile { path: path.into(), file, remove: before.is_none() })
+        Ok(ReportFile { path: path.into(), file })
     }
 
     /// Writes `text` in place of what is in it.
-    pub(crate) fn write(mut self, text: &str) -> Result<(), Failure> {
-        let written = self.replace(text);
-        self.remove &= written.is_err();
-        written.map_err(|source| Failure::Output { what: self.path.display().to_string(), source })
-    }
-
-    fn replace(&mut self, text: &str) -> io::Result<()> {
-        if self.file.metadata()?.is_file() {
-            self.file.set_len(0)?;
-        }
-        self.file.write_all(text.as_bytes())?;
-        self.file.flush()
+    pub(crate) fn write(self, text: &str) -> Result<(), Failure> {
+        let ReportFile { path, file } = self;
+        let file = file.map_or_else(|| opened(&path), Ok);
+        let written = file.and_then(|file| replace(file, text));
+        written.map_err(|source| Failure::Output { what: path.display().to_string(), source })
     }
 }
 
-impl Drop for ReportFile {
-    fn drop(&mut self) {
-        if self.remove {
-            // Nobody misses an empty file.
-            let _ = fs::remove_file(&self.path);
-        }
+fn opened(path: &Path) -> io::Result<File> {
+    File::options().write(true).create(true).truncate(false).open(path)
+}
+
+/// Makes the file and removes it, the one that a link names too: nobody misses an empty file.
+fn try_to_make(path: &Path) -> io::Result<()> {
+    opened(path)?;
+    fs::remove_file(fs::canonicalize(path)?)
+}
+
+fn replace(mut file: File, text: &str) -> io::Result<()> {
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
     }
+    file.write_all(text.as_bytes())?;
+    file.flush()
 }
 
 #[cfg(test)]
@@ -75,15 +80,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (old, new) = (folder.path().join("old.json"), folder.path().join("new.json"));
         fs::write(&old, "before, and longer than what comes").unwrap();
-        for path in [&old, &new] {
-            drop(ReportFile::open(path, []).unwrap());
-        }
+        let link = folder.path().join("link.json");
+        std::os::unix::fs::symlink(folder.path().join("linked.json"), &link).unwrap();
+        let paths = [&old, &new, &link];
+        let files = paths.map(|path| ReportFile::open(path, []).unwrap());
+        // While they are held: a process that is killed drops nothing.
         assert_eq!(fs::read_to_string(&old).unwrap(), "before, and longer than what comes");
-        assert!(!new.exists());
-        for path in [&old, &new] {
-            ReportFile::open(path, []).unwrap().write("{}\n").unwrap();
+        assert!(!new.exists() && !link.exists() && link.is_symlink());
+        for (path, file) in paths.iter().zip(files) {
+            file.write("{}\n").unwrap();
             assert_eq!(fs::read_to_string(path).unwrap(), "{}\n");
         }
+        assert!(link.is_symlink());
     }
 
     #[test]

@@ -32,7 +32,7 @@ const FLOORS: [(u8, &[&str]); 5] = [
         ],
     ),
     (1, &["source", "split", "transform", "encode", "copy"]),
-    (2, &["recipe", "reference", "progress", "report", "usage"]),
+    (2, &["recipe", "reference", "progress", "report", "usage", "uncontinued"]),
     (
         3,
         &[

@@ -115,6 +115,9 @@ pub enum Error {
         /// Disk full, no permission, …
         source: io::Error,
     },
+    /// Nobody reads standard output any more.
+    #[error("the reader of standard output went away")]
+    ReaderGone,
     /// An answer that the protocol does not allow.
     #[error("internal error: {0}")]
     Bug(String),
@@ -156,7 +159,7 @@ impl Error {
                 Class::Connection
             }
             Error::Server(server) => server.class(),
-            Error::Refused(_) | Error::Io { .. } => Class::Refused,
+            Error::Refused(_) | Error::Io { .. } | Error::ReaderGone => Class::Refused,
             Error::RefusedRow(_) => Class::RefusedRow,
             Error::Clash { .. } => Class::Clash,
             Error::Drift(_) => Class::Drift,

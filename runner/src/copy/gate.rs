@@ -205,6 +205,14 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_exceeded_by_one_more() {
+        let passes = |limit, rejected, read| Gate::new(limit).judge(read, rejected).is_ok();
+        assert!(passes(Limit::Rows(0), 0, 10) && !passes(Limit::Rows(0), 1, 10));
+        assert!(passes(Limit::Percent(5.0), 5, 100) && !passes(Limit::Percent(5.0), 6, 100));
+        assert!(passes(Limit::Percent(0.0), 0, 0));
+    }
+
+    #[test]
     fn a_percentage_is_judged_from_a_thousand_rows_on_and_at_the_end() {
         let gate = Gate::new(Limit::Percent(5.0));
         admit(&gate, 900, 90).unwrap().committed("t", &split());

@@ -9,4 +9,5 @@ mod formats;
 mod look;
 mod report;
 mod stdin;
+mod stdout;
 mod steps;

@@ -61,6 +61,27 @@ fn a_report_that_cannot_be_written_is_refused_before_a_row_moves() {
 }
 
 #[test]
+fn a_load_that_is_judged_at_its_end_reports_its_tables() {
+    let folder = Folder::new();
+    let rows: String = (0..8).map(|id| format!("{id},x\n")).collect();
+    folder.write("rows.csv", format!("id,name\n{rows}ragged\nragged\n"));
+    let words = ["run", "--from", "rows.csv", "--into", "t", "--report", "r.json"];
+    let run = |percent| folder.etl(words.iter().chain(&["--max-rejects-percent", percent])).run();
+    let reported = || {
+        let report = fs::read(folder.path("r.json")).unwrap();
+        let table = serde_json::from_slice::<serde_json::Value>(&report).unwrap()["tables"][0].take();
+        ["read", "loaded", "rejected"].map(|what| table["rows"][what].as_u64())
+    };
+    let line = "-> t: 1 of 1 splits, 10 rows read: 8 loaded, 2 rejected";
+    run("5").code(7).says(&["2 of 10 rows rejected", line]);
+    assert_eq!(reported(), [Some(10), Some(8), Some(2)]);
+    run("20").code(8).says(&["was done before", line]);
+    // The same load, and less patience.
+    run("19").code(7).says(&["2 of 10 rows rejected", line]);
+    assert_eq!(reported(), [Some(10), Some(8), Some(2)]);
+}
+
+#[test]
 fn a_report_that_cannot_be_written_in_the_end_hides_nothing_else() {
     let folder = folder();
     let ran = folder.etl(["run", "--report", "/dev/full", "--json"]).run().code(5);

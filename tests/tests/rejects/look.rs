@@ -1,5 +1,6 @@
 //! `etl rejects`: counts by reason with samples, and all rejects in a file.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use etl_tests::bed::Bed;
@@ -91,6 +92,28 @@ async fn a_folder_of_files_gives_its_rejects_back_as_a_database_does() {
     assert_eq!(look(&bed, &["--to", "out"]).code(0).stdout, look(&bed, &[]).code(0).stdout);
     assert_eq!(look(&bed, &["--to", "elsewhere"]).code(0).stdout, "no rejects\n");
     look(&bed, &["--to", "-"]).code(2).says(&["standard output keeps no ledger"]);
+}
+
+#[tokio::test]
+async fn an_export_that_fails_leaves_no_file_and_can_be_repeated() {
+    let bed = bed("rejects_half", "").await;
+    bed.etl(["--to", "out"]).run().code(8);
+    let gone = bed.folder.path("out/public.pets/000001.rejects.jsonl");
+    let rejects = fs::read(&gone).unwrap();
+    fs::remove_file(&gone).unwrap();
+    let export = || look(&bed, &["--to", "out", "--export", "out.jsonl"]);
+    export().code(5).says(&["reading", "000001.rejects.jsonl failed"]);
+    let names = || fs::read_dir(bed.folder.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(
+        !names().any(|name| name.to_string_lossy().contains("out.jsonl")),
+        "{:?}",
+        Vec::from_iter(names())
+    );
+    fs::write(&gone, rejects).unwrap();
+    export().code(0).says(&["6 rejects written to out.jsonl"]);
+    let path = bed.folder.path("out.jsonl");
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 6);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]

@@ -58,7 +58,8 @@ async fn a_person_at_a_terminal_is_asked_and_only_a_yes_goes_on() {
     let bed = bed("empty_asked", TABLE, CSV).await;
     recipe(&bed, "append", "", FIRST);
     for (typed, code) in [("n\n", 2), ("\n", 2), ("yes please\n", 2), ("\u{4}", 2), ("\u{3}", 130)] {
-        let ran = bed.etl([""; 0]).on_a_terminal(ASKED, typed).code(code);
+        let ran = bed.etl(["--report", "r.json"]).on_a_terminal(ASKED, typed).code(code);
+        assert!(!bed.folder.path("r.json").exists());
         let ended = if code == 2 {
             "not confirmed: nothing was touched"
         } else {

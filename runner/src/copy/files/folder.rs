@@ -199,7 +199,7 @@ impl Folder {
     }
 
     /// Writes down that a split's files are there. Soon, not at once: until then they would be written again.
-    pub(super) fn done(&self, number: usize, counts: &Counts, chunks: u64) -> Result<(), Error> {
+    pub(crate) fn done(&self, number: usize, counts: &Counts, chunks: u64) -> Result<(), Error> {
         let mut state = self.state();
         if let Some(entry) = state.manifest.splits.get_mut(number - 1) {
             entry.finish(counts, chunks);

@@ -169,10 +169,12 @@ impl SplitEntry {
 
     pub(super) fn split(&self) -> Option<Split> {
         let start: Position = self.start.parse().ok()?;
+        let end: Option<Position> = self.end.as_deref().map(str::parse).transpose().ok()?;
         Some(Split {
             key: SplitKey { source: self.source.clone(), start: start.clone() },
-            end: self.end.as_deref().map(str::parse).transpose().ok()?,
-            position: start,
+            // It is done whole, or not at all.
+            position: end.clone().filter(|_| self.done).unwrap_or(start),
+            end,
             epoch: 0,
             owner_address: None,
             counts: self.counts(),

@@ -13,7 +13,7 @@ mod manifest;
 pub mod rejected;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,4 +29,11 @@ pub struct Settings {
     /// with the recipe's name. `-` writes all rows to standard output, with one stream, and rejects to
     /// `etl-rejects-….jsonl` in the working directory.
     pub dir: PathBuf,
+}
+
+impl Settings {
+    /// Whether the rows go to standard output.
+    pub fn is_stdout(&self) -> bool {
+        self.dir == Path::new("-")
+    }
 }

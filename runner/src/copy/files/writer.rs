@@ -191,9 +191,7 @@ impl SplitWriter {
     fn rows(&mut self, rows: &[u8]) -> Result<(), Error> {
         match &mut self.rows {
             Out::File(part) => part.write(rows),
-            Out::Stdout(out) => {
-                out.write_all(rows).map_err(|error| Error::io("writing", Path::new("standard output"), error))
-            }
+            Out::Stdout(out) => out.write_all(rows).map_err(on_stdout),
         }
     }
 
@@ -235,10 +233,15 @@ impl SplitWriter {
         match (self.rows, name("csv")) {
             (Out::File(rows), Some(path)) => rows.finish(&path),
             (Out::File(_), None) => Err(Error::Bug("a file without a folder".into())),
-            (Out::Stdout(mut out), _) => {
-                out.flush().map_err(|error| Error::io("writing", Path::new("standard output"), error))
-            }
+            (Out::Stdout(mut out), _) => out.flush().map_err(on_stdout),
         }
+    }
+}
+
+fn on_stdout(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Error::ReaderGone,
+        _ => Error::io("writing", Path::new("standard output"), error),
     }
 }
 

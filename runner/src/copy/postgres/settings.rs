@@ -75,17 +75,6 @@ impl Settings {
         Settings { url: url.into(), ..Settings::default() }
     }
 
-    /// Refuses a URL with a password in it. For a URL that came from a *file*: flags and environment may carry one.
-    pub fn refuse_password(&self) -> Result<(), Error> {
-        if url::parse(&self.url.0)?.contains_key("password") {
-            return Err(Error::Settings(
-                "the url holds a password, and a recipe is kept in git: take it out, then set PGPASSWORD or add a line to ~/.pgpass"
-                    .into(),
-            ));
-        }
-        Ok(())
-    }
-
     /// Checks what needs no server.
     pub(super) fn check(&self) -> Result<(), Error> {
         let (ms, s) = (Duration::from_millis, Duration::from_secs);
@@ -159,17 +148,6 @@ impl Serialize for Url {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_url_without_password_passes_and_one_with_it_is_refused_without_showing_it() {
-        for url in ["", "postgres://etl@h/db", "host=h user=etl"] {
-            Settings::of_url(url).refuse_password().unwrap();
-        }
-        for url in ["postgres://etl:hush@h/db", "host=h password=hush", "postgres://h/db?password=hush"] {
-            let error = Settings::of_url(url).refuse_password().unwrap_err().to_string();
-            assert!(error.contains("PGPASSWORD") && !error.contains("hush"), "{error}");
-        }
-    }
 
     #[test]
     fn a_password_is_neither_shown_nor_serialized() {

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::exit_code::ExitCode;
+use crate::recipe_secret::is_misplaced;
 use crate::units::ByteSize;
 
 /// Moves tables into PostgreSQL-compatible databases as parallel COPY streams, through WebAssembly modules.
@@ -25,11 +27,23 @@ pub struct Cli {
 impl Cli {
     /// Reads the process's arguments. Help, version and mistakes are printed here; then the answer is the exit code.
     pub fn read() -> Result<Cli, ExitCode> {
-        Cli::try_parse().map_err(|error| {
+        Cli::try_parse().map_err(|mut error| {
+            hide_addresses(&mut error);
             // A closed output must not turn into another exit code.
             let _ = error.print();
             if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done }
         })
+    }
+}
+
+/// An argument too many is shown by clap as it was typed, and an address among them may hold a password.
+fn hide_addresses(error: &mut clap::Error) {
+    let of_address = |(kind, value): (ContextKind, &ContextValue)| match value {
+        ContextValue::String(text) if is_misplaced(text) => Some(kind),
+        _ => None,
+    };
+    for kind in error.context().filter_map(of_address).collect::<Vec<_>>() {
+        error.insert(kind, ContextValue::String("(an address)".into()));
     }
 }
 

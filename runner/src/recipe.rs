@@ -19,7 +19,7 @@ use crate::recipe_layers;
 use crate::recipe_lines::Index;
 pub use crate::recipe_lines::{Lines, Place};
 pub use crate::recipe_run::RunSettings;
-use crate::recipe_secret::{has_password, is_address};
+use crate::recipe_secret::{has_password, is_address, is_misplaced};
 use crate::recipe_settings::Settings;
 pub use crate::recipe_source::Source;
 use crate::recipe_source::{check_tables, check_writes, of_trials, source};
@@ -93,6 +93,9 @@ impl Recipe {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
         flags: &Flags,
     ) -> Result<Recipe, Error> {
+        if is_misplaced(&path.to_string_lossy()) {
+            return Err(Error::Address);
+        }
         let unreadable = |source| Error::Read { path: path.to_path_buf(), source };
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path).map_err(unreadable)?;
@@ -306,18 +309,13 @@ fn to(diagnosis: &mut Diagnosis, flags: &Flags) -> Option<(String, String, Strin
         }
         return Some(("--to".into(), "target.postgres.url".into(), to.into()));
     }
-    if to.is_empty() || is_no_folder(to) {
+    if to.is_empty() || is_misplaced(to) {
         let what = "must be postgres://…, a folder, or - for standard output";
         diagnosis.wrong_at(origin, "", what);
         return None;
     }
     let dir = if to == "-" { PathBuf::from(to) } else { flags.folder.join(to) };
     Some(("--to".into(), "target.files.dir".into(), dir.to_string_lossy().into_owned()))
-}
-
-/// A folder of such a name was meant to be something else, and its name is shown to everybody.
-fn is_no_folder(text: &str) -> bool {
-    text.contains("://") || has_password(text)
 }
 
 /// One of the two targets; files beside the recipe where none is named.
@@ -335,7 +333,7 @@ fn target(diagnosis: &mut Diagnosis, settings: &Settings, base: &Path, name: &st
                 files.dir = Path::new("etl-out").join(name);
             } else if files.dir.as_os_str().is_empty() && has_files {
                 diagnosis.wrong("target.files.dir", "must not be empty");
-            } else if is_no_folder(&files.dir.to_string_lossy()) {
+            } else if is_misplaced(&files.dir.to_string_lossy()) {
                 let what = "must be a folder: the address of a database goes into `target.postgres.url`";
                 diagnosis.wrong("target.files.dir", what);
             }

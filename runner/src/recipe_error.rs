@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::recipe_lines::{Lines, Place, around};
-use crate::recipe_secret::has_password;
+use crate::recipe_secret::is_misplaced;
 
 /// The largest recipe that is read, in bytes.
 pub(crate) const MAX_RECIPE_BYTES: u64 = 1 << 20;
@@ -14,6 +14,12 @@ pub(crate) const MAX_RECIPE_BYTES: u64 = 1 << 20;
 /// Why there is no recipe.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The address of something in the place of the file. It may hold a password, so it is not shown.
+    #[error(
+        "an address stands where the recipe's file belongs: name the file; a database goes behind --to, and \
+         `etl init` writes a recipe for a cluster"
+    )]
+    Address,
     /// The file cannot be read.
     #[error("cannot read the recipe {}", path.display())]
     Read {
@@ -162,7 +168,7 @@ impl Diagnosis {
 /// A key for people: short, in one line, and no address with a password that slipped into a key's place.
 fn shown(path: &str) -> String {
     const MAX_CHARS: usize = 120;
-    if path.contains("://") || has_password(path) {
+    if is_misplaced(path) {
         return "(an address in a key's place)".into();
     }
     let text: String = path.chars().take(MAX_CHARS).flat_map(plain).collect();

@@ -23,6 +23,12 @@ pub(crate) fn is_address(text: &str) -> bool {
         || ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme))
 }
 
+/// Whether `text`, where a path or a table's name belongs, is the address of something: it may hold a password, and
+/// what it stands for is shown to everybody.
+pub(crate) fn is_misplaced(text: &str) -> bool {
+    text.contains("://") || has_password(text)
+}
+
 /// Whether `url`, in either of libpq's forms, holds a password. An empty one counts as none.
 pub(crate) fn has_password(url: &str) -> bool {
     match url.split_once("://") {

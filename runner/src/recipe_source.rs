@@ -9,6 +9,7 @@ use crate::copy::postgres::write::Mode;
 use crate::recipe::Target;
 use crate::recipe_error::Diagnosis;
 use crate::recipe_lines::join;
+use crate::recipe_secret::is_misplaced;
 use crate::recipe_settings::Settings;
 use crate::recipe_tables::Table;
 use crate::source::cassandra::{TableName, check_filter};
@@ -87,11 +88,19 @@ pub(crate) fn check_writes(diagnosis: &mut Diagnosis, target: &Target, tables: &
     }
 }
 
+/// An address may hold a password, so it is not shown.
+const NO_ADDRESS: &str = "must be a file, a pattern or `-`, or keyspace.table of the cluster in `[source.cassandra]`, \
+    and is an address: `etl init` writes a recipe for a cluster's";
+
 /// Tells of keys of tables that do not go with the source. Each table comes with its place in the recipe.
 pub(crate) fn check_tables(diagnosis: &mut Diagnosis, source: &Source, tables: &[(usize, Table)]) {
     let mut reads_stdin = false;
     for (at, table) in tables {
         let path = format!("tables[{at}]");
+        if is_misplaced(&table.from) {
+            diagnosis.wrong(&join(&path, "from"), NO_ADDRESS);
+            continue;
+        }
         let is_stdin = matches!(source, Source::Csv(_)) && table.from == "-";
         if is_stdin && reads_stdin {
             let what = "is standard input, which another table reads already: it can be read only once";

@@ -12,6 +12,7 @@ use crate::copy::postgres::write::Mode;
 use crate::recipe_error::{Diagnosis, nearest};
 use crate::recipe_keys::kind;
 use crate::recipe_lines::join;
+use crate::recipe_secret::is_misplaced;
 use crate::recipe_steps::{columns, entries, step, text};
 use crate::schema::{Scalar, Type};
 use crate::source::cassandra;
@@ -170,6 +171,10 @@ fn writing(diagnosis: &mut Diagnosis, table: &DeTable<'_>, path: &str) -> (Mode,
 
 /// Tells of a target table that no database can have.
 pub(crate) fn check_into(diagnosis: &mut Diagnosis, path: &str, into: &str) {
+    if is_misplaced(into) {
+        let what = "must be a table's name, and is an address: a database's goes into `target.postgres.url`, or behind --to";
+        diagnosis.wrong(path, what);
+    }
     if into.len() > MAX_INTO_BYTES || into.chars().any(char::is_control) {
         let what =
             format!("must be a table's name of at most {MAX_INTO_BYTES} bytes, without control characters");

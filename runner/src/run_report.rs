@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
+use crate::recipe_secret::is_misplaced;
 
 /// The file as it was. However the process ends, only a report that is written changes it.
 #[derive(Debug)]
@@ -24,6 +25,10 @@ impl ReportFile {
         path: &Path,
         used: impl IntoIterator<Item = &'a Path>,
     ) -> Result<ReportFile, Failure> {
+        if is_misplaced(&path.to_string_lossy()) {
+            let text = "--report names a file, and this is an address";
+            return Err(Failure::Usage(text.into()));
+        }
         let shown = path.display();
         if path == Path::new("-") {
             let text = "--report names a file; on standard output --json prints the report";

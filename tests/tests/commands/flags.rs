@@ -79,6 +79,28 @@ fn an_address_is_no_folder_however_it_is_written() {
 }
 
 #[test]
+fn an_address_where_a_path_or_a_table_belongs_is_not_printed() {
+    const HUSH: &str = "hush-9d4e";
+    let folder = Folder::new();
+    folder.write("rows.csv", ROWS);
+    folder.write("recipe.toml", "name = 'x'\n[[tables]]\nfrom = 'rows.csv'\ninto = 't'\n");
+    let report = format!("postgres://u:{HUSH}@h/d");
+    for address in [format!("cassandra://u:{HUSH}@h/ks"), report.clone(), format!("host=h password={HUSH}")] {
+        let etl = |args: &[&str]| folder.etl(args).run().code(2).never_says(HUSH);
+        etl(&["run", &address]).says(&["an address stands where the recipe's file belongs"]);
+        etl(&["run", "--from", &address]).says(&["--from: must be a file, a pattern or `-`"]);
+        etl(&["run", "--from", "rows.csv", "--into", &address]).says(&["--into: must be a table's name"]);
+        etl(&["run", "--report", &address]).says(&["--report names a file, and this is an address"]);
+        etl(&["run", "recipe.toml", &address]).says(&["unexpected argument '(an address)'"]);
+        for (key, other) in [("from", "into"), ("into", "from")] {
+            let table = format!("name = 'x'\n[[tables]]\n{key} = '{address}'\n{other} = 'rows.csv'\n");
+            folder.write("bad.toml", table);
+            etl(&["check", "bad.toml"]).says(&[&format!("bad.toml:3:1: `tables[0].{key}`: must be a ")]);
+        }
+    }
+}
+
+#[test]
 fn transform_takes_the_place_of_a_recipes_chain_if_it_has_one_table() {
     let folder = Folder::new();
     folder.write("rows.csv", ROWS);

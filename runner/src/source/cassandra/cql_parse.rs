@@ -315,6 +315,19 @@ mod tests {
     }
 
     #[test]
+    fn a_shape_has_the_fields_of_each_users_type_once() {
+        let shape = |text: &str| parse(text, &udts()).unwrap().shape();
+        assert_eq!(shape("map<text, int>"), "map<text, int>");
+        let addr = "; \"addr\" (\"street\" text, \"Tags\" frozen<set<text>>)";
+        assert_eq!(
+            shape("map<frozen<addr>, frozen<addr>>"),
+            format!("map<frozen<addr>, frozen<addr>>{addr}")
+        );
+        let outer = "; \"Some \\\"Udt\\\"\" (\"home\" frozen<addr>, \"n\" int)";
+        assert_eq!(shape("\"Some \"\"Udt\"\"\""), format!("\"Some \"\"Udt\"\"\"{outer}{addr}"));
+    }
+
+    #[test]
     fn a_class_is_found_however_deep_it_stands() {
         assert_eq!(parse("map<int, frozen<tuple<int, 'c'>>>", &udts()).unwrap().custom(), Some("c"));
         assert_eq!(parse("map<int, frozen<addr>>", &udts()).unwrap().custom(), None);

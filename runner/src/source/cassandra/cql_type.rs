@@ -172,6 +172,34 @@ impl CqlType {
         }
     }
 
+    /// Its name as CQL has it, and behind it the fields of each user's type in it, once: two types of the same shape make
+    /// the same documents.
+    pub fn shape(&self) -> String {
+        let mut fields = BTreeMap::new();
+        self.add_fields(&mut fields);
+        fields
+            .into_iter()
+            .fold(self.to_string(), |shape, (name, fields)| format!("{shape}; {name:?} ({fields})"))
+    }
+
+    fn add_fields<'a>(&'a self, types: &mut BTreeMap<&'a str, String>) {
+        match self {
+            CqlType::Native(_) | CqlType::Custom(_) => {}
+            CqlType::List { element, .. }
+            | CqlType::Set { element, .. }
+            | CqlType::Vector { element, .. } => element.add_fields(types),
+            CqlType::Map { key, value, .. } => [key, value].into_iter().for_each(|ty| ty.add_fields(types)),
+            CqlType::Tuple { parts, .. } => parts.iter().for_each(|ty| ty.add_fields(types)),
+            CqlType::Udt { name, fields, .. } => {
+                if !types.contains_key(name.as_str()) {
+                    let listed = fields.iter().map(|field| format!("{:?} {}", field.name, field.ty));
+                    types.insert(name, listed.collect::<Vec<_>>().join(", "));
+                    fields.iter().for_each(|field| field.ty.add_fields(types));
+                }
+            }
+        }
+    }
+
     /// Whether a value is written as a whole: anything but a collection or a user's type without `frozen`, whose
     /// elements each have a time of writing of their own.
     pub fn is_whole(&self) -> bool {

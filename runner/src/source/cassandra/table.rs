@@ -184,7 +184,7 @@ impl Table {
         let columns = self.description.columns.iter().enumerate();
         let read = columns.filter(|(at, column)| column.is_key() || wanted.contains(at));
         let types: serde_json::Map<String, serde_json::Value> =
-            read.map(|(_, column)| (column.name.clone(), column.ty.to_string().into())).collect();
+            read.map(|(_, column)| (column.name.clone(), column.ty.shape().into())).collect();
         json!({"cluster": self.cluster.name(), "id": self.description.id.to_string(), "columns": types})
             .to_string()
     }

@@ -20,7 +20,7 @@ use crate::recipe_lines::Index;
 pub use crate::recipe_lines::{Lines, Place};
 pub use crate::recipe_run::{MaxRejects, RunSettings};
 use crate::recipe_secret::{has_password, is_address, is_misplaced};
-use crate::recipe_settings::Settings;
+use crate::recipe_settings::{Settings, chosen};
 pub use crate::recipe_source::Source;
 use crate::recipe_source::{check_tables, check_writes, of_trials, source};
 use crate::recipe_steps::{modules, text};
@@ -146,8 +146,8 @@ impl Recipe {
     ) -> Result<Recipe, Error> {
         let mut diagnosis = Diagnosis::new(None);
         let keys = Keys::known();
-        let environment = recipe_layers::of_environment(&mut diagnosis, &keys, environment);
-        let to_files = flags.to.as_deref().map_or(!environment.has("target.postgres"), |to| !is_address(to));
+        let layers = vec![recipe_layers::of_environment(&mut diagnosis, &keys, environment)];
+        let to_files = flags.to.as_deref().map_or(!chosen(&layers, "target.postgres"), |to| !is_address(to));
         let from = flags.from.clone().unwrap_or_default();
         let into = flags.into.clone().or_else(|| to_files.then(|| name_of_files(&from)));
         if from.is_empty() {
@@ -178,7 +178,7 @@ impl Recipe {
             truncate: None,
         };
         let said = Said { name: Some(name), file: None, base: &flags.folder, tables: vec![(0, table)] };
-        join(diagnosis, &keys, vec![environment], flags, said)
+        join(diagnosis, &keys, layers, flags, said)
     }
 
     /// What decides which rows `table` gets: readable parts in a fixed order, only where something is not as by

@@ -26,8 +26,7 @@ pub enum Source {
 
 /// One of the two sources; CSV files where none is named. Paths start from `base`.
 pub(crate) fn source(diagnosis: &mut Diagnosis, settings: &Settings, base: &Path) -> Source {
-    // A password that lies around in the environment does not make a cluster the source.
-    if !settings.has_more_than("source.cassandra", "password") {
+    if !settings.has("source.cassandra") {
         return Source::Csv(settings.section(diagnosis, "source.csv"));
     }
     if settings.has("source.csv") {
@@ -231,11 +230,35 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_the_environment_alone_leaves_files_the_source() {
+    fn a_variable_about_another_source_or_target_than_the_recipes_is_left_alone() {
+        let environment = [
+            ("ETL_SOURCE__CASSANDRA__CA", "ca.pem"),
+            ("ETL_SOURCE__CASSANDRA__PASSWORD", "hush"),
+            ("ETL_TARGET__POSTGRES__RETRIES", "5"),
+        ];
         let text = "name = 'n'\n[[tables]]\nfrom = 'a.csv'\ninto = 't'\n";
-        let recipe = read(text, &[("ETL_SOURCE__CASSANDRA__PASSWORD", "hush")]).unwrap();
-        assert!(matches!(recipe.source, Source::Csv(_)));
-        assert!(!format!("{recipe:?}").contains("hush"));
+        for target in ["", "[target.files]\ndir = 'o'\n"] {
+            let recipe = read(&format!("{text}{target}"), &environment).unwrap();
+            assert!(
+                matches!((&recipe.source, &recipe.target), (Source::Csv(_), Target::Files(_))),
+                "{target}"
+            );
+            assert!(!format!("{recipe:?}").contains("hush"));
+        }
+        let postgres = read(&format!("{text}[target.postgres]\n"), &environment).unwrap();
+        assert!(matches!(postgres.target, Target::Postgres(postgres) if postgres.retries == 5));
+        let settings = cluster(&format!("{CLUSTER}{TABLE}"), &[("ETL_SOURCE__CSV__DELIMITER", ";")]);
+        assert_eq!(settings.hosts, ["a"]);
+    }
+
+    #[test]
+    fn without_a_recipe_only_the_address_of_a_database_makes_one_the_target() {
+        let target = |name: &str, value: &str| {
+            let flags = Flags { from: Some("a.csv".into()), into: Some("t".into()), ..Flags::default() };
+            Recipe::from_flags([(name.into(), value.into())], &flags).unwrap().target
+        };
+        assert!(matches!(target("ETL_TARGET__POSTGRES__RETRIES", "5"), Target::Files(_)));
+        assert!(matches!(target("ETL_TARGET__POSTGRES__URL", "postgres://h/d"), Target::Postgres(_)));
     }
 
     #[test]

@@ -27,7 +27,8 @@ recipe: put `#:schema docs/recipe.schema.json` (a path or an address) on its fir
   `ETL_TARGET__POSTGRES__URL`; for Cassandra `ETL_SOURCE__CASSANDRA__PASSWORD` or `password_file`.
 - **Unknown keys** are refused, with their line and the nearest key that is known.
 - **Without a recipe:** `etl run --from data.csv --to postgres://host/db --into public.t --transform map.wasm`. The
-  load's name in the ledger is then made from the target table and the source's path, unless `--name` gives one.
+  load's name in the ledger is then made from the target table and the source's path, or the name of a cluster's
+  table, unless `--name` gives one.
 "#;
 
 const EXAMPLE_INTRODUCTION: &str = "

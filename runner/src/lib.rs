@@ -62,6 +62,7 @@ mod recipe_keys;
 mod recipe_layers;
 mod recipe_lines;
 mod recipe_moment;
+mod recipe_name;
 #[cfg(test)]
 mod recipe_random_tests;
 mod recipe_run;

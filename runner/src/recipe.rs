@@ -7,7 +7,6 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
 use toml::de::{DeTable, DeValue};
 
 use crate::copy::postgres::write::Mode;
@@ -18,9 +17,10 @@ use crate::recipe_keys::{self, Keys, NO_PASSWORD, NO_SOURCE_PASSWORD};
 use crate::recipe_layers;
 use crate::recipe_lines::Index;
 pub use crate::recipe_lines::{Lines, Place};
+use crate::recipe_name::{name_of, name_of_files};
 pub use crate::recipe_run::RunSettings;
 use crate::recipe_secret::{has_password, is_address, is_misplaced};
-use crate::recipe_settings::Settings;
+use crate::recipe_settings::{Settings, chosen};
 pub use crate::recipe_source::Source;
 use crate::recipe_source::{check_tables, check_writes, of_trials, source};
 use crate::recipe_steps::{modules, text};
@@ -146,8 +146,8 @@ impl Recipe {
     ) -> Result<Recipe, Error> {
         let mut diagnosis = Diagnosis::new(None);
         let keys = Keys::known();
-        let environment = recipe_layers::of_environment(&mut diagnosis, &keys, environment);
-        let to_files = flags.to.as_deref().map_or(!environment.has("target.postgres"), |to| !is_address(to));
+        let layers = vec![recipe_layers::of_environment(&mut diagnosis, &keys, environment)];
+        let to_files = flags.to.as_deref().map_or(!chosen(&layers, "target.postgres"), |to| !is_address(to));
         let from = flags.from.clone().unwrap_or_default();
         let into = flags.into.clone().or_else(|| to_files.then(|| name_of_files(&from)));
         if from.is_empty() {
@@ -164,7 +164,10 @@ impl Recipe {
         diagnosis.set.insert("tables".into(), Origin::Flag("--into".into()));
         diagnosis.set.insert("tables[0].from".into(), Origin::Flag("--from".into()));
         check_into(&mut diagnosis, "tables", &into);
-        let name = flags.name.clone().unwrap_or_else(|| name_of(&into, &from, &flags.folder));
+        let name = flags.name.clone().unwrap_or_else(|| {
+            let of_cluster = chosen(&layers, "source.cassandra");
+            name_of(&into, &from, (!of_cluster).then_some(&flags.folder))
+        });
         let table = Table {
             from,
             into,
@@ -178,7 +181,7 @@ impl Recipe {
             truncate: None,
         };
         let said = Said { name: Some(name), file: None, base: &flags.folder, tables: vec![(0, table)] };
-        join(diagnosis, &keys, vec![environment], flags, said)
+        join(diagnosis, &keys, layers, flags, said)
     }
 
     /// What decides which rows `table` gets: readable parts in a fixed order, only where something is not as by
@@ -343,34 +346,4 @@ fn target(diagnosis: &mut Diagnosis, settings: &Settings, base: &Path, name: &st
             Target::Files(files)
         }
     }
-}
-
-/// The name of a run without a recipe: the same target table and the same source are the same load.
-fn name_of(into: &str, from: &str, folder: &Path) -> String {
-    const MAX_READABLE: usize = 80;
-    let path = folder.join(from);
-    // A glob and a file that is not there yet have no canonical path.
-    let whole = || path.canonicalize().or_else(|_| std::path::absolute(&path)).unwrap_or(path.clone());
-    let source = if from == "-" { PathBuf::from(from) } else { whole() };
-    let mut hash = Sha256::new();
-    hash.update(into.as_bytes());
-    hash.update([0]);
-    hash.update(source.as_os_str().as_encoded_bytes());
-    let hash: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{hash}", clean(into).chars().take(MAX_READABLE).collect::<String>())
-}
-
-/// With only what a name may hold.
-fn clean(text: &str) -> String {
-    let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
-    text.trim_start_matches('.').chars().map(allowed).collect()
-}
-
-/// The name of the files that a run without recipe and `--into` makes: the source's, without its endings.
-fn name_of_files(from: &str) -> String {
-    let name = Path::new(from).file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let name = [".gz", ".zst", ".csv"]
-        .iter()
-        .fold(name.as_ref(), |name, end| name.strip_suffix(end).unwrap_or(name));
-    if name == "-" { "stdin".into() } else { clean(name) }
 }

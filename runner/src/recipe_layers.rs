@@ -16,6 +16,9 @@ use crate::recipe_lines::join;
 /// The sections that can be set from outside the file.
 pub(crate) const SECTIONS: [&str; 5] = ["source", "target", "transform", "rejects", "run"];
 
+/// The name of the file's layer.
+const FILE: &str = "file";
+
 /// One layer.
 pub(crate) struct Layer {
     name: &'static str,
@@ -40,6 +43,11 @@ impl Layer {
     /// Whether this layer has a word on `path`.
     pub(crate) fn has(&self, path: &str) -> bool {
         find(&self.values, path).is_some()
+    }
+
+    /// Whether this is what stands in the recipe's file.
+    pub(crate) fn is_file(&self) -> bool {
+        self.name == FILE
     }
 
     /// Takes back what this layer says about `path`.
@@ -81,7 +89,7 @@ fn find_mut<'a>(values: &'a mut Dict, path: &str) -> Option<&'a mut Value> {
 
 /// The file's settings; what [`crate::recipe_keys::check`] complains of is left out.
 pub(crate) fn of_file(diagnosis: &mut Diagnosis, keys: &Keys, root: &DeTable<'_>) -> Layer {
-    let mut layer = Layer::new("file");
+    let mut layer = Layer::new(FILE);
     for (key, value) in root.iter().filter(|(key, _)| SECTIONS.contains(&key.get_ref().as_ref())) {
         if let (Some(Shape::Section(section)), DeValue::Table(table)) =
             (keys.root().get(key.get_ref()), value.get_ref())

@@ -14,6 +14,20 @@ use crate::recipe_lines::join;
 /// Keys that exclude each other: whoever sets one takes back the other of an earlier layer.
 const EITHER: [(&str, &str); 1] = [("run.max_rejects", "run.max_rejects_percent")];
 
+/// A source or target is chosen by its section in the file, be it only the heading, or by this key, whoever sets it.
+/// Files are the source where nothing else is chosen, so that no key of theirs has to.
+const CHOOSES: [(&str, &str); 3] = [
+    ("source.cassandra", "source.cassandra.hosts"),
+    ("target.postgres", "target.postgres.url"),
+    ("target.files", "target.files.dir"),
+];
+
+/// Whether one of `layers` makes the source or target `section` the run's.
+pub(crate) fn chosen(layers: &[Layer], section: &str) -> bool {
+    let key = CHOOSES.iter().find_map(|(chosen, key)| (*chosen == section).then_some(*key));
+    layers.iter().any(|layer| layer.is_file() && layer.has(section) || key.is_some_and(|key| layer.has(key)))
+}
+
 /// The layers, joined.
 pub(crate) struct Settings(Figment);
 
@@ -29,6 +43,7 @@ impl Settings {
                 earlier.iter_mut().for_each(|layer| layer.remove(other));
             }
         }
+        forget_the_others(&mut layers);
         for (one, other) in EITHER.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]) {
             if let Some(last) = layers.iter().rposition(|layer| layer.has(one)) {
                 layers[..last].iter_mut().for_each(|layer| layer.remove(other));
@@ -46,13 +61,6 @@ impl Settings {
     /// Whether any layer has a word on `path`.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.0.contains(path)
-    }
-
-    /// Whether any layer has a word on the section `path`, be it only its heading, but not on its key `except` alone.
-    pub(crate) fn has_more_than(&self, path: &str, except: &str) -> bool {
-        let section = self.0.find_value(path);
-        let only = |section: &Value| section.as_dict().is_some_and(|keys| keys.keys().eq([except]));
-        section.is_ok_and(|section| !only(&section))
     }
 
     /// The settings at `path`: the defaults, where nobody says anything or something wrong.
@@ -76,6 +84,18 @@ impl Settings {
                 return T::default();
             }
         }
+    }
+}
+
+/// A variable about a source or target that is not the run's lies around for other recipes.
+fn forget_the_others(layers: &mut [Layer]) {
+    let mut others: Vec<&str> = CHOOSES.map(|(section, _)| section).to_vec();
+    others.retain(|section| !chosen(layers, section));
+    if !others.contains(&"source.cassandra") && !chosen(layers, "source.csv") {
+        others.push("source.csv");
+    }
+    for section in others {
+        layers.iter_mut().for_each(|layer| layer.remove(section));
     }
 }
 

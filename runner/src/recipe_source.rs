@@ -26,8 +26,7 @@ pub enum Source {
 
 /// One of the two sources; CSV files where none is named. Paths start from `base`.
 pub(crate) fn source(diagnosis: &mut Diagnosis, settings: &Settings, base: &Path) -> Source {
-    // A password that lies around in the environment does not make a cluster the source.
-    if !settings.has_more_than("source.cassandra", "password") {
+    if !settings.has("source.cassandra") {
         return Source::Csv(settings.section(diagnosis, "source.csv"));
     }
     if settings.has("source.csv") {
@@ -49,26 +48,23 @@ pub(crate) fn source(diagnosis: &mut Diagnosis, settings: &Settings, base: &Path
     Source::Cassandra(Box::new(cassandra))
 }
 
-/// The target, unless one of the tables is a trial and `--to` does not name it: then files, so that some of the rows
-/// cannot be taken for all. Answers a note about it too.
+/// The target, unless one of the tables is a trial and `--to` does not name it: then a folder of its own, so that some
+/// of the rows cannot be taken for all. Answers a note about it too.
 pub(crate) fn of_trials(
     target: Target,
     tables: &[(usize, Table)],
     told: bool,
     (base, name): (&Path, &str),
 ) -> (Target, Option<String>) {
-    let trial = tables.iter().any(|(_, table)| table.cassandra.is_trial());
-    match target {
-        Target::Postgres(_) if trial && !told => {
-            let dir = base.join("etl-out").join(format!("{name}-trial"));
-            let note = format!(
-                "`limit` or `token_range` makes this a trial: its rows go to files in {}, unless --to names the target",
-                dir.display()
-            );
-            (Target::Files(copy::files::Settings { dir }), Some(note))
-        }
-        target => (target, None),
+    if told || !tables.iter().any(|(_, table)| table.cassandra.is_trial()) {
+        return (target, None);
     }
+    let dir = base.join("etl-out").join(format!("{name}-trial"));
+    let note = format!(
+        "`limit` or `token_range` makes this a trial: its rows go to files in {}, unless --to names the target",
+        dir.display()
+    );
+    (Target::Files(copy::files::Settings { dir }), Some(note))
 }
 
 /// Tells of keys of tables that do not go with files as the target.
@@ -167,13 +163,16 @@ mod tests {
 
     #[test]
     fn a_trial_goes_to_files_unless_the_flag_names_the_target() {
-        let text = format!("{CLUSTER}[target.postgres]\nurl = 'postgres://h/d'\n{TABLE}limit = 5\n");
-        let recipe = read(&text, &[]).unwrap();
+        let of_target = |target: &str| format!("{CLUSTER}{target}{TABLE}limit = 5\n");
         let is_trial =
             |target| matches!(target, Target::Files(files) if files.dir == Path::new("/r/etl-out/n-trial"));
-        assert!(
-            recipe.note.is_some_and(|note| note.contains("/r/etl-out/n-trial")) && is_trial(recipe.target)
-        );
+        let postgres = "[target.postgres]\nurl = 'postgres://h/d'\n";
+        for target in ["", "[target.files]\ndir = 'o'\n", "[target.files]\ndir = '-'\n", postgres] {
+            let recipe = read(&of_target(target), &[]).unwrap();
+            let note = recipe.note.unwrap_or_default();
+            assert!(note.contains("/r/etl-out/n-trial") && is_trial(recipe.target), "{target}: {note}");
+        }
+        let text = of_target(postgres);
         let flags = Flags { to: Some("postgres://h/d".into()), ..Flags::default() };
         let told = Recipe::parse(text.as_bytes(), "r.toml".as_ref(), "/r".as_ref(), [], &flags).unwrap();
         assert!(matches!(told.target, Target::Postgres(_)) && told.note.is_none());
@@ -231,11 +230,35 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_the_environment_alone_leaves_files_the_source() {
+    fn a_variable_about_another_source_or_target_than_the_recipes_is_left_alone() {
+        let environment = [
+            ("ETL_SOURCE__CASSANDRA__CA", "ca.pem"),
+            ("ETL_SOURCE__CASSANDRA__PASSWORD", "hush"),
+            ("ETL_TARGET__POSTGRES__RETRIES", "5"),
+        ];
         let text = "name = 'n'\n[[tables]]\nfrom = 'a.csv'\ninto = 't'\n";
-        let recipe = read(text, &[("ETL_SOURCE__CASSANDRA__PASSWORD", "hush")]).unwrap();
-        assert!(matches!(recipe.source, Source::Csv(_)));
-        assert!(!format!("{recipe:?}").contains("hush"));
+        for target in ["", "[target.files]\ndir = 'o'\n"] {
+            let recipe = read(&format!("{text}{target}"), &environment).unwrap();
+            assert!(
+                matches!((&recipe.source, &recipe.target), (Source::Csv(_), Target::Files(_))),
+                "{target}"
+            );
+            assert!(!format!("{recipe:?}").contains("hush"));
+        }
+        let postgres = read(&format!("{text}[target.postgres]\n"), &environment).unwrap();
+        assert!(matches!(postgres.target, Target::Postgres(postgres) if postgres.retries == 5));
+        let settings = cluster(&format!("{CLUSTER}{TABLE}"), &[("ETL_SOURCE__CSV__DELIMITER", ";")]);
+        assert_eq!(settings.hosts, ["a"]);
+    }
+
+    #[test]
+    fn without_a_recipe_only_the_address_of_a_database_makes_one_the_target() {
+        let target = |name: &str, value: &str| {
+            let flags = Flags { from: Some("a.csv".into()), into: Some("t".into()), ..Flags::default() };
+            Recipe::from_flags([(name.into(), value.into())], &flags).unwrap().target
+        };
+        assert!(matches!(target("ETL_TARGET__POSTGRES__RETRIES", "5"), Target::Files(_)));
+        assert!(matches!(target("ETL_TARGET__POSTGRES__URL", "postgres://h/d"), Target::Postgres(_)));
     }
 
     #[test]

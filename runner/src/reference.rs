@@ -17,6 +17,9 @@ recipe: put `#:schema docs/recipe.schema.json` (a path or an address) on its fir
 - **Layers.** A setting comes from its default, the recipe, the environment or a flag; the later one wins. The
   variable of `run.streams` is `ETL_RUN__STREAMS`: `ETL_`, then the key in capitals with `__` between its parts. Its
   value is written as in the recipe, but text needs no quotes. Tables come from the recipe only.
+- **Source and target** are chosen by their section in the recipe, or by the key that names them, whoever sets it:
+  `source.cassandra.hosts`, `target.postgres.url`, `target.files.dir`. Variables about another source or target are
+  ignored.
 - **Paths** start from the recipe's folder, those of flags from the folder that the command runs in.
 - **Sizes** are a whole number with `B`, `KiB`, `MiB` or `GiB` (`"64 MiB"`), **spans** of time one with `ms`, `s`,
   `min` or `h` (`"10 s"`).
@@ -24,7 +27,8 @@ recipe: put `#:schema docs/recipe.schema.json` (a path or an address) on its fir
   `ETL_TARGET__POSTGRES__URL`; for Cassandra `ETL_SOURCE__CASSANDRA__PASSWORD` or `password_file`.
 - **Unknown keys** are refused, with their line and the nearest key that is known.
 - **Without a recipe:** `etl run --from data.csv --to postgres://host/db --into public.t --transform map.wasm`. The
-  load's name in the ledger is then made from the target table and the source's path, unless `--name` gives one.
+  load's name in the ledger is then made from the target table and the source's path, or the name of a cluster's
+  table, unless `--name` gives one.
 "#;
 
 const EXAMPLE_INTRODUCTION: &str = "

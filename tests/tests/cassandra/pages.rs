@@ -128,6 +128,24 @@ fn leading_number(text: &str) -> u64 {
     text[..end].parse().unwrap()
 }
 
+/// Behind the first page of its one partition the limit holds the load up for longer than anybody waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_came_are_committed_in_time_while_the_next_page_is_waited_for() {
+    let load = Load::new("slow_pages").await;
+    load.tables("t", "(p int, c int, PRIMARY KEY (p, c))", "(p int, c int)").await;
+    load.keyspace.insert("INSERT INTO t (p, c) VALUES (1, ?)", (0..6000).map(|c| (c,))).await;
+    let run = format!("[run]\nstreams = 1\nchunk_time = \"1 s\"\n{}", load.table("t"));
+    load.recipe("max_rows_per_second = 1\n", &run);
+    let mut etl = load.bed.start();
+    until("rows", async || (load.bed.number("SELECT count(*) FROM t").await > 0).then_some(())).await;
+    assert!(!etl.has_ended() && load.bed.progress().await.is_midway());
+    etl.signal(libc::SIGTERM);
+    etl.finish().await.code(130);
+    load.recipe("", &run);
+    load.bed.run().code(0);
+    load.same_partitions("t", "p, c", 1..2).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_never_prepares_a_statement_is_waited_for_as_long_as_for_an_answer() {
     let load = Load::new("unprepared").await;
@@ -136,6 +154,16 @@ async fn a_node_that_never_prepares_a_statement_is_waited_for_as_long_as_for_an_
     // Everything else that is asked at the start has as long.
     let ran = load.bed.start().finish().await.code(3);
     ran.says(&["did not answer within 8 s", "raise `source.cassandra.request_timeout`"]);
+}
+
+/// What comes next, however long the node takes.
+fn not_idle(reader: &mut Reader, max_rows: usize) -> Next {
+    loop {
+        match reader.next_batch(max_rows, &AtomicBool::new(false)).unwrap() {
+            Next::Idle => {}
+            next => return next,
+        }
+    }
 }
 
 /// What all streams together may have of rows that are larger than a batch is lent to one at a time: not to those that
@@ -156,7 +184,7 @@ async fn batches_that_are_full_of_small_rows_are_built_by_all_readers_at_once() 
         let memory = Memory::new(1, 64);
         let first = |table: &Arc<Table>| {
             let mut reader = reader(table, &memory);
-            match reader.next_batch(100_000, &AtomicBool::new(false)).unwrap() {
+            match not_idle(&mut reader, 100_000) {
                 Next::Batch(batch) => batch,
                 _ => panic!("no rows"),
             }
@@ -193,9 +221,9 @@ async fn a_row_that_is_larger_than_a_batch_waits_for_the_pool_but_not_without_en
                 assert!(matches!(reader.next_batch(9, &stop), Ok(Next::Idle)));
             }
             drop(held);
-            let Ok(Next::Batch(batch)) = reader.next_batch(9, &stop) else { panic!("there is a row") };
+            let Next::Batch(batch) = not_idle(&mut reader, 9) else { panic!("there is a row") };
             assert_eq!((batch.rows, batch.columns[1].len(), batch.loan.is_some()), (1, 1, true));
-            assert!(matches!(reader.next_batch(9, &stop), Ok(Next::End)));
+            assert!(matches!(not_idle(&mut reader, 9), Next::End));
         }
     };
     tokio::task::spawn_blocking(batches).await.unwrap();

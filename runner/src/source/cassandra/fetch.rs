@@ -49,10 +49,16 @@ pub(super) enum Came {
     End,
     /// The run is being stopped, and there is no page yet.
     Stopped,
+    /// Nothing for a while; there may be a page later.
+    Idle,
 }
 
 /// How long a page is waited for before somebody looks whether the run is being stopped.
 const LOOK_UP: Duration = Duration::from_millis(100);
+
+/// So many times, before somebody is told: a limit of speed, or a cluster that does not answer, must not keep what came
+/// before from being committed.
+const LOOKS: usize = 10;
 
 impl Pages {
     /// Begins to fetch the rows behind `from` up to the token `end`; `rows_left` of them at most.
@@ -86,7 +92,7 @@ impl Pages {
 
     /// The next page, with at least one row. For a thread that may block.
     pub(super) fn next(&mut self, stop: &AtomicBool) -> Result<Came, Error> {
-        loop {
+        for _ in 0..LOOKS {
             let receiver = &mut self.receiver;
             let soon = self.runtime.block_on(async { tokio::time::timeout(LOOK_UP, receiver.recv()).await });
             match soon {
@@ -98,6 +104,7 @@ impl Pages {
                 Err(_) => {}
             }
         }
+        Ok(Came::Idle)
     }
 }
 
@@ -347,7 +354,12 @@ mod tests {
         let (sender, receiver) = mpsc::channel(1);
         let task = runtime.spawn(task(sender)).abort_handle();
         let mut pages = Pages { receiver, runtime: runtime.handle().clone(), task };
-        pages.next(&AtomicBool::new(false))
+        loop {
+            match pages.next(&AtomicBool::new(false))? {
+                Came::Idle => {}
+                came => return Ok(came),
+            }
+        }
     }
 
     #[test]

@@ -98,6 +98,7 @@ impl Reader {
                 Came::Page(page) => (self.page, self.next) = (page, 0),
                 Came::End => return Ok(Next::End),
                 Came::Stopped => return Ok(Next::Stopped),
+                Came::Idle => return Ok(Next::Idle),
             }
         }
         let rows = self.rows_of_batch(max_rows.max(1));

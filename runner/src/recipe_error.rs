@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::recipe_lines::{Lines, Place, around};
+use crate::recipe_lines::{Lines, Place, around, join};
 use crate::recipe_secret::is_misplaced;
+use crate::units::SettingProblem;
 
 /// The largest recipe that is read, in bytes.
 pub(crate) const MAX_RECIPE_BYTES: u64 = 1 << 20;
@@ -131,6 +132,17 @@ impl Diagnosis {
     pub(crate) fn wrong(&mut self, path: &str, what: impl Into<String>) {
         let origin = self.origin(path);
         self.problems.push(Problem { origin, key: shown(path), what: what.into() });
+    }
+
+    /// Adds the problems with keys of `section`.
+    pub(crate) fn wrong_in(&mut self, section: &str, problems: Vec<SettingProblem>) {
+        for (key, what) in problems {
+            let path = join(section, key);
+            // A value of the wrong kind was told of, and is not missing.
+            if !self.problems.iter().any(|problem| problem.key.starts_with(&path)) {
+                self.wrong(&path, what);
+            }
+        }
     }
 
     /// Adds a problem that no key in use stands for.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::recipe_lines::{Lines, Place, around, join};
 use crate::recipe_secret::is_misplaced;
 use crate::units::SettingProblem;
+use crate::untrusted;
 
 /// The largest recipe that is read, in bytes.
 pub(crate) const MAX_RECIPE_BYTES: u64 = 1 << 20;
@@ -179,18 +180,11 @@ impl Diagnosis {
 
 /// A key for people: short, in one line, and no address with a password that slipped into a key's place.
 fn shown(path: &str) -> String {
-    const MAX_CHARS: usize = 120;
+    const MAX_BYTES: usize = 120;
     if is_misplaced(path) {
         return "(an address in a key's place)".into();
     }
-    let text: String = path.chars().take(MAX_CHARS).flat_map(plain).collect();
-    if path.chars().nth(MAX_CHARS).is_some() { format!("{text}…") } else { text }
-}
-
-/// Control characters as escapes.
-fn plain(c: char) -> impl Iterator<Item = char> {
-    let escape = c.is_control().then(|| c.escape_default());
-    escape.into_iter().flatten().chain((!c.is_control()).then_some(c))
+    untrusted::shown(path, MAX_BYTES)
 }
 
 /// The candidate that `word` was probably meant to be.

@@ -144,6 +144,16 @@ fn bounds_of_all_sections_are_told_at_once_with_their_lines() {
 }
 
 #[tokio::test]
+async fn a_columns_name_from_a_file_cannot_move_the_cursor() {
+    let (_client, folder, url) = bed("commands_check_names").await;
+    folder.write("rows.csv", "id,na\u{1b}[2Jme\n1,one\n");
+    let target = format!("name = 'x'\n[target.postgres]\nurl = '{url}'\n");
+    folder.write("names.toml", format!("{target}{}", table("good", "")));
+    let ran = folder.etl(["check", "names.toml"]).run().code(11).never_says("\u{1b}");
+    ran.says(&["has no column `na\\u{1b}[2Jme`"]);
+}
+
+#[tokio::test]
 async fn a_good_recipe_is_told_with_its_files_and_columns_and_nothing_is_made() {
     let (client, folder, url) = bed("commands_check_good").await;
     let text = format!("name = \"x\"\n[target.postgres]\nurl = \"{url}\"\n{}", table("good", ""));

@@ -15,6 +15,7 @@ use crate::job_create::creation;
 use crate::output::print;
 use crate::prepare::Prepared;
 use crate::recipe::{Recipe, Target};
+use crate::untrusted::one_line;
 
 /// Runs the command.
 pub(crate) async fn ddl(args: &DdlArgs, voice: Voice) -> Result<ExitCode, Failure> {
@@ -77,11 +78,6 @@ fn as_sql(made: &[(Job, Creation)], flavor: Flavor) -> String {
         statements.push(format!("{text}{};", creation.statement));
     }
     statements.join("\n\n")
-}
-
-/// Of a recipe, where a text may have several lines.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn as_json(made: &[(Job, Creation)], flavor: Flavor) -> String {

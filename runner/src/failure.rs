@@ -157,7 +157,7 @@ fn of_source(error: &source::Error) -> ExitCode {
 fn of_transform(error: &transform::Error) -> ExitCode {
     match error {
         // A native step is words of the recipe.
-        transform::Error::Settings { .. } | transform::Error::Step { .. } => ExitCode::Usage,
+        transform::Error::Step { .. } => ExitCode::Usage,
         transform::Error::Engine(_) | transform::Error::Bug(_) => ExitCode::Internal,
         transform::Error::Read { .. } | transform::Error::Module { .. } | transform::Error::Stopped(_) => {
             ExitCode::Module

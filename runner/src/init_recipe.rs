@@ -5,6 +5,7 @@
 use crate::copy::postgres::identifier::written;
 use crate::init_address::Address;
 use crate::source::cassandra::TableName;
+use crate::untrusted::one_line;
 
 /// What a starting recipe is written from.
 #[derive(Debug)]
@@ -124,11 +125,6 @@ fn recipe_name(keyspace: &str) -> String {
 
 fn toml(text: &str) -> String {
     toml::Value::from(text).to_string()
-}
-
-/// For a comment, which a line end would end.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

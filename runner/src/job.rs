@@ -15,11 +15,13 @@ use crate::loads_changes::changes;
 use crate::memory::Memory;
 use crate::pipeline::TablePath;
 use crate::recipe::{Create, Recipe, Truncate};
+use crate::recipe_error::nearest;
 use crate::recipe_lines::join;
 use crate::schema::Field;
 use crate::source::cassandra::{self, Cluster};
 use crate::source::{self, Unit};
 use crate::transform::{self, Chain, Engine, Step};
+use crate::untrusted;
 
 /// What the ledger calls standard input.
 pub(crate) const STDIN: &str = "-";
@@ -97,7 +99,8 @@ pub(crate) fn prepare(
     let unknown = |name: &&String| chain.output().iter().all(|field| field.name != **name);
     if let Some(name) = table.round.iter().find(unknown) {
         let near = nearest(name, chain.output().iter().map(|field| field.name.as_str()));
-        let near = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+        let near =
+            near.map(|near| format!(", did you mean `{}`?", untrusted::name(near))).unwrap_or_default();
         let text = format!("no column `{name}` reaches the target{near}");
         return Err(Problem::target(&format!("tables[{index}].round"), text));
     }
@@ -177,9 +180,9 @@ pub(crate) fn match_target(job: &Job, index: usize, table: &TargetTable) -> Vec<
     for field in output {
         match table.column(&field.name) {
             None => {
-                let name = &field.name;
-                let near = nearest(name, table.columns.iter().map(|column| column.name.as_str()));
+                let near = nearest(&field.name, table.columns.iter().map(|column| column.name.as_str()));
                 let rename = near.map(|near| format!(", or rename it to `{near}`")).unwrap_or_default();
+                let name = untrusted::name(&field.name);
                 problem(
                     "transforms",
                     format!(
@@ -193,7 +196,8 @@ pub(crate) fn match_target(job: &Job, index: usize, table: &TargetTable) -> Vec<
                     "transforms",
                     format!(
                         "column `{}` of {} is generated: the database makes it itself",
-                        field.name, job.into
+                        untrusted::name(&field.name),
+                        job.into
                     ),
                 );
             }
@@ -230,10 +234,10 @@ pub(crate) fn match_target(job: &Job, index: usize, table: &TargetTable) -> Vec<
 
 /// Why a column's values do not load into the target's, or not as they are.
 fn misfit(job: &Job, field: &Field, column: &Column) -> Option<String> {
-    let (name, into) = (&field.name, &job.into);
+    let (name, into) = (untrusted::name(&field.name), &job.into);
     let change = changes(field.ty, &column.base_udt, column.modifier);
     match (loads(field.ty, &column.base_udt), change) {
-        (_, Some(_)) if job.round.contains(name) => None,
+        (_, Some(_)) if job.round.contains(&field.name) => None,
         (Loads::No { hint }, _) => Some(format!(
             "column `{name}` is {} and does not load into {} ({into}): {hint}",
             field.ty, column.type_text
@@ -246,12 +250,6 @@ fn misfit(job: &Job, field: &Field, column: &Column) -> Option<String> {
         )),
         (_, None) => None,
     }
-}
-
-/// What `name` was probably meant to be.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let (distance, known) = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
-    (distance <= 2.max(name.len() / 4)).then_some(known)
 }
 
 impl Job {

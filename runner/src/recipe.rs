@@ -220,10 +220,11 @@ fn join(
     let settings = Settings::join(&mut diagnosis, layers);
     let source = source(&mut diagnosis, &settings, said.base);
     check_tables(&mut diagnosis, &source, &said.tables);
-    let transform = settings.section(&mut diagnosis, "transform");
+    let transform: transform::Settings = settings.section(&mut diagnosis, "transform");
+    diagnosis.wrong_in("transform", transform.problems());
     let rejects = settings.section(&mut diagnosis, "rejects");
     let run: RunSettings = settings.section(&mut diagnosis, "run");
-    run.check(&mut diagnosis);
+    diagnosis.wrong_in("run", run.problems());
     let name = said.name.unwrap_or_default();
     let target = target(&mut diagnosis, &settings, said.base, &name);
     check_writes(&mut diagnosis, &target, &said.tables);
@@ -329,7 +330,11 @@ fn target(diagnosis: &mut Diagnosis, settings: &Settings, base: &Path, name: &st
             diagnosis.wrong("target.files", what);
             Target::Files(copy::files::Settings::default())
         }
-        (true, false) => Target::Postgres(settings.section(diagnosis, "target.postgres")),
+        (true, false) => {
+            let postgres: copy::postgres::Settings = settings.section(diagnosis, "target.postgres");
+            diagnosis.wrong_in("target.postgres", postgres.problems());
+            Target::Postgres(postgres)
+        }
         (false, has_files) => {
             let mut files: copy::files::Settings = settings.section(diagnosis, "target.files");
             if !settings.has("target.files.dir") {

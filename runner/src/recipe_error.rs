@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::recipe_lines::{Lines, Place, around};
+use crate::recipe_lines::{Lines, Place, around, join};
 use crate::recipe_secret::is_misplaced;
+use crate::units::SettingProblem;
+use crate::untrusted;
 
 /// The largest recipe that is read, in bytes.
 pub(crate) const MAX_RECIPE_BYTES: u64 = 1 << 20;
@@ -133,6 +135,17 @@ impl Diagnosis {
         self.problems.push(Problem { origin, key: shown(path), what: what.into() });
     }
 
+    /// Adds the problems with keys of `section`.
+    pub(crate) fn wrong_in(&mut self, section: &str, problems: Vec<SettingProblem>) {
+        for (key, what) in problems {
+            let path = join(section, key);
+            // A value of the wrong kind was told of, and is not missing.
+            if !self.problems.iter().any(|problem| problem.key.starts_with(&path)) {
+                self.wrong(&path, what);
+            }
+        }
+    }
+
     /// Adds a problem that no key in use stands for.
     pub(crate) fn wrong_at(&mut self, origin: Origin, key: &str, what: impl Into<String>) {
         self.problems.push(Problem { origin, key: shown(key), what: what.into() });
@@ -167,18 +180,11 @@ impl Diagnosis {
 
 /// A key for people: short, in one line, and no address with a password that slipped into a key's place.
 fn shown(path: &str) -> String {
-    const MAX_CHARS: usize = 120;
+    const MAX_BYTES: usize = 120;
     if is_misplaced(path) {
         return "(an address in a key's place)".into();
     }
-    let text: String = path.chars().take(MAX_CHARS).flat_map(plain).collect();
-    if path.chars().nth(MAX_CHARS).is_some() { format!("{text}…") } else { text }
-}
-
-/// Control characters as escapes.
-fn plain(c: char) -> impl Iterator<Item = char> {
-    let escape = c.is_control().then(|| c.escape_default());
-    escape.into_iter().flatten().chain((!c.is_control()).then_some(c))
+    untrusted::shown(path, MAX_BYTES)
 }
 
 /// The candidate that `word` was probably meant to be.

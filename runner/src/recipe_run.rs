@@ -6,8 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::copy::gate::Limit;
-use crate::recipe_error::Diagnosis;
-use crate::units::{ByteSize, Span};
+use crate::units::{ByteSize, SettingProblem, Span};
 
 /// How much at once, how much in one transaction, and how many bad rows are too many.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,11 +78,12 @@ impl RunSettings {
         self.max_rejects_percent.map_or(Limit::Rows(self.max_rejects), Limit::Percent)
     }
 
-    /// Tells of every setting that is out of its bounds.
-    pub(crate) fn check(&self, diagnosis: &mut Diagnosis) {
-        let mut within = |key: &str, inside: bool, bounds: &str| {
+    /// Every setting that is out of its bounds.
+    pub(crate) fn problems(&self) -> Vec<SettingProblem> {
+        let mut problems: Vec<SettingProblem> = Vec::new();
+        let mut within = |key, inside: bool, bounds: &str| {
             if !inside {
-                diagnosis.wrong(&format!("run.{key}"), format!("must be {bounds}"));
+                problems.push((key, format!("must be {bounds}").into()));
             }
         };
         within("streams", (1..=1024).contains(&self.streams), "between 1 and 1,024");
@@ -97,19 +97,19 @@ impl RunSettings {
         within("max_rejects_percent", (0.0..=100.0).contains(&percent), "between 0 and 100");
         let split = self.split_bytes.map_or(1 << 10, |size| size.0);
         within("split_bytes", (1 << 10..=1 << 40).contains(&split), "between 1 KiB and 1 TiB");
-        self.check_memory(diagnosis);
+        problems.extend(self.memory_problem());
+        problems
     }
 
-    fn check_memory(&self, diagnosis: &mut Diagnosis) {
+    fn memory_problem(&self) -> Option<SettingProblem> {
         let needed = MIN_STREAM_MEMORY * u64::from(self.streams.clamp(1, 1024));
         if self.memory.0 < needed {
             let (needed, streams) = (ByteSize(needed), self.streams);
             let what =
                 format!("must be at least {needed} for {streams} streams: raise it, or use fewer streams");
-            diagnosis.wrong("run.memory", what);
-        } else if self.memory.0 > 1 << 40 {
-            diagnosis.wrong("run.memory", "must be at most 1024 GiB");
+            return Some(("memory", what.into()));
         }
+        (self.memory.0 > 1 << 40).then(|| ("memory", "must be at most 1024 GiB".into()))
     }
 }
 
@@ -118,9 +118,7 @@ mod tests {
     use super::*;
 
     fn problems(settings: &RunSettings) -> Vec<String> {
-        let mut diagnosis = Diagnosis::new(None);
-        settings.check(&mut diagnosis);
-        diagnosis.problems.iter().map(ToString::to_string).collect()
+        settings.problems().into_iter().map(|(key, what)| format!("`run.{key}`: {what}")).collect()
     }
 
     #[test]

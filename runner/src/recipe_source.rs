@@ -27,19 +27,15 @@ pub enum Source {
 /// One of the two sources; CSV files where none is named. Paths start from `base`.
 pub(crate) fn source(diagnosis: &mut Diagnosis, settings: &Settings, base: &Path) -> Source {
     if !settings.has("source.cassandra") {
-        return Source::Csv(settings.section(diagnosis, "source.csv"));
+        let csv: csv::Settings = settings.section(diagnosis, "source.csv");
+        diagnosis.wrong_in("source.csv", csv.problems());
+        return Source::Csv(csv);
     }
     if settings.has("source.csv") {
         diagnosis.wrong("source.cassandra", "not together with `source.csv`: a run has one source");
     }
     let mut cassandra: cassandra::Settings = settings.section(diagnosis, "source.cassandra");
-    for (key, problem) in cassandra.problems() {
-        let path = join("source.cassandra", key);
-        // A value of the wrong kind was told of, and is not missing.
-        if !diagnosis.problems.iter().any(|problem| problem.key.starts_with(&path)) {
-            diagnosis.wrong(&path, problem);
-        }
-    }
+    diagnosis.wrong_in("source.cassandra", cassandra.problems());
     let paths =
         [&mut cassandra.password_file, &mut cassandra.ca, &mut cassandra.certificate, &mut cassandra.key];
     for path in paths.into_iter().flatten() {

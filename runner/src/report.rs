@@ -10,6 +10,7 @@ use crate::counters::{Counts, Snapshot, Work};
 use crate::reject::Group;
 use crate::uncontinued::Uncontinued;
 use crate::units::{grouped, size};
+use crate::untrusted;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -259,7 +260,8 @@ impl Report {
             writeln!(to, "  empty     {} values of zero length became NULL", grouped(self.empty_values))?;
         }
         for Reason { stage, code, reason, rows } in self.rejects.iter().take(10) {
-            writeln!(to, "  rejects   {} {stage}/{code}: {}", grouped(*rows), printable(reason))?;
+            let reason = untrusted::shown(reason, untrusted::MAX_MESSAGE_BYTES);
+            writeln!(to, "  rejects   {} {stage}/{code}: {reason}", grouped(*rows))?;
         }
         if self.rejects.len() > 10 {
             writeln!(to, "  rejects   … and {} more reasons", self.rejects.len() - 10)?;
@@ -301,11 +303,6 @@ fn fates(rows: &Rows) -> String {
         fates.push(format!("{} written", grouped(rows.written)));
     }
     format!("{} rows read: {}", grouped(rows.read), fates.join(", "))
-}
-
-/// Without characters that move a terminal's cursor.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 fn percent(part: u64, whole: u64) -> String {

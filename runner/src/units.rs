@@ -11,6 +11,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
+/// A setting that cannot be used: its key, what is wrong, what would be right. Never its value.
+pub type SettingProblem = (&'static str, Cow<'static, str>);
+
 /// A number of bytes: a whole number, or text with a unit (`B`, `KiB`, `MiB`, `GiB`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);

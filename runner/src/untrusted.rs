@@ -38,6 +38,11 @@ pub(crate) fn escaped(text: &str, max_bytes: usize) -> (String, bool) {
     (out, true)
 }
 
+/// All of `text` in one line, for a comment, which a line end would end.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if is_unsafe(c) { ' ' } else { c }).collect()
+}
+
 /// Whether a character could change how a terminal shows its neighbours, or cannot be stored.
 fn is_unsafe(c: char) -> bool {
     let direction = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::position::Position;
 use crate::reject::{Reject, Stage};
+use crate::untrusted;
 
 /// What an error means for the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,6 +293,7 @@ impl fmt::Display for TooManyRejects {
         write!(f, "{} of {} rows rejected, more than {} allows", self.rejected, self.read, self.limit)?;
         for note in &self.last {
             let RejectNote { source, position, stage, reason, .. } = note;
+            let reason = untrusted::shown(reason, untrusted::MAX_MESSAGE_BYTES);
             write!(f, "\n  {source} {position}: {stage}: {reason}")?;
         }
         Ok(())

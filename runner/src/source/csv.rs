@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::Error;
 use crate::dialect::Dialect;
-use crate::units::ByteSize;
+use crate::units::{ByteSize, SettingProblem};
 
 /// How the CSV files of all tables are written.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -59,6 +59,14 @@ pub enum Header {
 const MAX_ROW_BYTES: u64 = 1 << 30;
 
 impl Settings {
+    /// The first thing that is wrong, as it may make others wrong.
+    pub fn problems(&self) -> Vec<SettingProblem> {
+        match self.dialect() {
+            Err(Error::Setting { key, problem }) => vec![(key, problem.into())],
+            _ => Vec::new(),
+        }
+    }
+
     /// The bytes with a meaning, checked together with the other settings.
     pub fn dialect(&self) -> Result<Dialect, Error> {
         let delimiter = one_byte("delimiter", &self.delimiter)?.ok_or(Error::Setting {

@@ -8,6 +8,7 @@ use super::stream::Stream;
 use super::{Error, SourceFile};
 use crate::position::Position;
 use crate::schema::{Field, Scalar, Type};
+use crate::untrusted;
 
 /// PostgreSQL's tables have no more columns.
 pub const MAX_COLUMNS: usize = 1600;
@@ -160,14 +161,9 @@ fn listed(names: &[String]) -> String {
     list
 }
 
-/// A name for a message: it comes from a file, so it may be long, or hold line ends.
+/// A name for a message.
 fn shown(name: &str) -> String {
-    const LONGEST: usize = 63;
-    let mut text: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if name.chars().nth(LONGEST).is_some() {
-        text.push('…');
-    }
-    format!("`{text}`")
+    format!("`{}`", untrusted::name(name))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::position::Position;
 use crate::reject::{MAX_ORIGINAL_BYTES, Original, Reject, Stage};
 use crate::schema::Field;
 use crate::units::ByteSize;
+use crate::untrusted;
 
 /// Bytes read at a time: more gains nothing, and there is one such buffer per stream.
 const MAX_BLOCK_BYTES: usize = 128 * 1024;
@@ -249,7 +250,8 @@ impl Reader {
                 None => column.push_null(),
                 Some(cell) if column.push(cell) => {}
                 Some(_) => {
-                    let reason = format!("column `{}`: not of type {}", field.name, field.ty);
+                    let reason =
+                        format!("column `{}`: not of type {}", untrusted::name(&field.name), field.ty);
                     self.roll_back(row);
                     return Err(("bad_cell", reason));
                 }
@@ -265,7 +267,10 @@ impl Reader {
         }
         for wanted in &self.wanted {
             if simdutf8::basic::from_utf8(self.records.cell(wanted.index)).is_err() {
-                return Err(("bad_utf8", format!("column `{}`: not UTF-8", wanted.field.name)));
+                return Err((
+                    "bad_utf8",
+                    format!("column `{}`: not UTF-8", untrusted::name(&wanted.field.name)),
+                ));
             }
         }
         Ok(())

@@ -47,7 +47,6 @@ impl Engine {
     /// Starts the engine. Compiled modules are kept in `cache_dir`, if the settings allow it; a folder that cannot be
     /// used, or that others can write into, is only warned about.
     pub fn new(settings: &Settings, cache_dir: Option<PathBuf>) -> Result<Engine, Error> {
-        settings.check()?;
         let problem = |error: wasmtime::Error| Error::Engine(format!("{error:#}"));
         let cache = cache_dir.filter(|_| settings.cache).and_then(|dir| match cache(&dir) {
             Ok(cache) => Some(cache),

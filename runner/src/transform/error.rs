@@ -12,14 +12,6 @@ use crate::untrusted;
 /// What failed in the stage `transform`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A limit that cannot be kept.
-    #[error("[transform] {key}: {problem}")]
-    Settings {
-        /// The key of the section.
-        key: &'static str,
-        /// What is wrong with its value.
-        problem: String,
-    },
     /// wasmtime does not work on this machine, or its thread could not be started.
     #[error("cannot start the WebAssembly engine: {0}")]
     Engine(String),

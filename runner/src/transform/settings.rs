@@ -6,8 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::error::Error;
-use crate::units::{ByteSize, Span};
+use crate::units::{ByteSize, SettingProblem, Span};
 
 /// The sandbox's limits. A module that goes over one is stopped, with a message that names the limit: in `plan` that ends
 /// the run, in `transform` the rows with which it does so are rejects.
@@ -54,26 +53,23 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Refuses values that wasmtime or the host's threads could not stand.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        const BYTES: u64 = 1 << 20;
-        let size = |key, value: ByteSize, min: u64, max: u64| {
-            let fits = (min..=max).contains(&value.0);
-            let problem = || format!("{value} is not within {} and {}", ByteSize(min), ByteSize(max));
-            if fits { Ok(()) } else { Err(Error::Settings { key, problem: problem() }) }
-        };
-        size("memory", self.memory, 64 << 10, 4096 * BYTES)?;
-        size("output", self.output, 4 << 10, 1024 * BYTES)?;
-        size("stack", self.stack, 64 << 10, BYTES)?;
-        let time = self.call_timeout.0;
-        if time < Duration::from_millis(1) || time > Duration::from_secs(3600) {
-            let problem = format!("{} is not within 1 ms and 1 h", self.call_timeout);
-            return Err(Error::Settings { key: "call_timeout", problem });
-        }
-        if self.rows_factor == 0 {
-            return Err(Error::Settings { key: "rows_factor", problem: "0 would leave no row".into() });
-        }
-        Ok(())
+    /// What wasmtime or the host's threads could not stand.
+    pub fn problems(&self) -> Vec<SettingProblem> {
+        const MIB: u64 = 1 << 20;
+        let size = |value: ByteSize, min: u64, max: u64| (min..=max).contains(&value.0);
+        let time = (Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&self.call_timeout.0);
+        let checked = [
+            ("memory", size(self.memory, 64 << 10, 4096 * MIB), "must be between 64 KiB and 4 GiB"),
+            ("call_timeout", time, "must be between 1 ms and 1 h"),
+            ("rows_factor", self.rows_factor > 0, "must be at least 1: 0 would leave no row"),
+            ("output", size(self.output, 4 << 10, 1024 * MIB), "must be between 4 KiB and 1 GiB"),
+            ("stack", size(self.stack, 64 << 10, MIB), "must be between 64 KiB and 1 MiB"),
+        ];
+        checked
+            .into_iter()
+            .filter(|(_, inside, _)| !inside)
+            .map(|(key, _, what)| (key, what.into()))
+            .collect()
     }
 }
 
@@ -83,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_defaults_are_within_their_bounds() {
-        Settings::default().check().unwrap();
+        assert!(Settings::default().problems().is_empty());
     }
 
     #[test]
@@ -96,8 +92,8 @@ mod tests {
             (Settings { rows_factor: 0, ..Settings::default() }, "rows_factor"),
         ];
         for (settings, key) in cases {
-            let error = settings.check().unwrap_err().to_string();
-            assert!(error.contains(key), "{error}");
+            let problems = settings.problems();
+            assert!(problems.len() == 1 && problems[0].0 == key, "{problems:?}");
         }
     }
 }

@@ -126,8 +126,8 @@ fn a_step_that_does_not_fit_is_named_with_its_line() {
 #[test]
 fn a_dialect_that_cannot_be_read_is_refused_with_its_line() {
     let csv = |line: &str| refused(format!("name = \"x\"\n[source.csv]\n{line}\n{TABLE}"));
-    csv("delimiter = \"ab\"").says(&["recipe.toml:3: `source.csv.delimiter` must be one ASCII character"]);
-    csv("quote = \",\"").says(&["recipe.toml:3: `source.csv.quote` is the same character as `delimiter`"]);
-    csv("max_row_bytes = \"2 GiB\"").says(&["recipe.toml:3: `source.csv.max_row_bytes` must be between"]);
+    csv("delimiter = \"ab\"").says(&["recipe.toml:3:1: `source.csv.delimiter`: must be one ASCII character"]);
+    csv("quote = \",\"").says(&["recipe.toml:3:1: `source.csv.quote`: is the same character as `delimiter`"]);
+    csv("max_row_bytes = \"2 GiB\"").says(&["recipe.toml:3:1: `source.csv.max_row_bytes`: must be between"]);
     csv("header = []").says(&["recipe.toml:3: `source.csv.header` is an empty list: name the columns"]);
 }

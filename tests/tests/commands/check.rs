@@ -129,6 +129,30 @@ async fn problems_are_json_for_programs_also_those_of_reading_and_connecting() {
     assert!(json["problems"][0]["problem"].as_str().unwrap().contains("connection refused"), "{json}");
 }
 
+#[test]
+fn bounds_of_all_sections_are_told_at_once_with_their_lines() {
+    let folder = Folder::new();
+    let sections =
+        "[transform]\nstack = '2 MiB'\n[source.csv]\nquote = ','\n[target.postgres]\nretries = 5000\n";
+    folder.write("bad.toml", format!("name = 'x'\n{sections}{}", table("t", "")));
+    let json = folder.etl(["check", "bad.toml", "--json"]).run().code(2).json();
+    let problems = json["problems"].as_array().unwrap().iter();
+    let problems: Vec<_> =
+        problems.map(|problem| (problem["key"].as_str(), problem["line"].as_u64())).collect();
+    let expected = [("transform.stack", 3), ("source.csv.quote", 5), ("target.postgres.retries", 7)];
+    assert_eq!(problems, expected.map(|(key, line)| (Some(key), Some(line))), "{json}");
+}
+
+#[tokio::test]
+async fn a_columns_name_from_a_file_cannot_move_the_cursor() {
+    let (_client, folder, url) = bed("commands_check_names").await;
+    folder.write("rows.csv", "id,na\u{1b}[2Jme\n1,one\n");
+    let target = format!("name = 'x'\n[target.postgres]\nurl = '{url}'\n");
+    folder.write("names.toml", format!("{target}{}", table("good", "")));
+    let ran = folder.etl(["check", "names.toml"]).run().code(11).never_says("\u{1b}");
+    ran.says(&["has no column `na\\u{1b}[2Jme`"]);
+}
+
 #[tokio::test]
 async fn a_good_recipe_is_told_with_its_files_and_columns_and_nothing_is_made() {
     let (client, folder, url) = bed("commands_check_good").await;

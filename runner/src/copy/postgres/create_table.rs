@@ -9,6 +9,7 @@ use super::identifier::{self, is_name, quoted, written};
 use super::session::Connection;
 use crate::loads::column;
 use crate::schema::{Field, Scalar, Type};
+use crate::untrusted;
 
 /// Whose SQL is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,8 +227,7 @@ fn fits_a_yugabyte_key(ty: Type) -> bool {
 
 /// A name for a message or a comment, which it must not end.
 fn shown(name: &str) -> String {
-    let plain = |c: char| if c.is_control() { c.escape_debug().collect::<String>() } else { c.to_string() };
-    format!("`{}`", name.chars().map(plain).collect::<String>())
+    format!("`{}`", untrusted::name(name))
 }
 
 #[cfg(test)]

@@ -105,7 +105,6 @@ impl Endpoint {
 impl Options {
     /// Joins settings and environment. Reads the password file, but asks no server.
     pub fn resolve(settings: &Settings, environment: &Environment) -> Result<Options, Error> {
-        settings.check()?;
         let look = Lookup { given: url::parse(&settings.url.0)?, environment };
         look.check_fixed()?;
         let user = look.get("user", "PGUSER").or(environment.get("USER")).or(environment.get("LOGNAME"));

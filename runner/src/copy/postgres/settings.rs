@@ -9,8 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{identifier, url};
-use crate::copy::error::Error;
-use crate::units::Span;
+use crate::units::{SettingProblem, Span};
 
 /// Where the rows go: a PostgreSQL-compatible server or cluster.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -75,33 +74,30 @@ impl Settings {
         Settings { url: url.into(), ..Settings::default() }
     }
 
-    /// Checks what needs no server.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        let (ms, s) = (Duration::from_millis, Duration::from_secs);
+    /// What needs no server to be found wrong.
+    pub fn problems(&self) -> Vec<SettingProblem> {
+        let (ms, s, h) = (Duration::from_millis, Duration::from_secs, |h: u64| Duration::from_secs(h * 3600));
         let limits = [
-            ("connect_timeout", self.connect_timeout, ms(1), s(24 * 3600)),
-            ("lock_timeout", self.lock_timeout, ms(1), s(24 * 3600)),
-            ("stall_timeout", self.stall_timeout, s(1), s(24 * 3600)),
-            ("probe_timeout", self.probe_timeout, ms(100), s(3600)),
-            ("tcp_user_timeout", self.tcp_user_timeout, s(1), s(24 * 3600)),
-            ("give_up_after", self.give_up_after, s(1), s(24 * 3600)),
+            ("connect_timeout", self.connect_timeout, ms(1), h(24)),
+            ("lock_timeout", self.lock_timeout, ms(1), h(24)),
+            ("stall_timeout", self.stall_timeout, s(1), h(24)),
+            ("probe_timeout", self.probe_timeout, ms(100), h(1)),
+            ("tcp_user_timeout", self.tcp_user_timeout, s(1), h(24)),
+            ("give_up_after", self.give_up_after, s(1), h(24)),
         ];
-        for (name, span, least, most) in limits {
-            if span.0 < least || span.0 > most {
-                return Err(Error::Settings(format!(
-                    "{name} is {span}: write at least {} and at most {}",
-                    Span(least),
-                    Span(most)
-                )));
-            }
-        }
+        let outside = limits.into_iter().filter(|(_, span, least, most)| !(*least..=*most).contains(&span.0));
+        let mut problems: Vec<SettingProblem> = outside
+            .map(|(key, _, least, most)| {
+                (key, format!("must be between {} and {}", Span(least), Span(most)).into())
+            })
+            .collect();
         if self.retries > 1000 {
-            return Err(Error::Settings(format!("retries is {}: write at most 1000", self.retries)));
+            problems.push(("retries", "must be between 0 and 1,000".into()));
         }
         if !identifier::is_name(&self.schema) {
-            return Err(Error::Settings("schema is not a name: write 1 to 63 bytes".into()));
+            problems.push(("schema", "must be a name of 1 to 63 bytes".into()));
         }
-        Ok(())
+        problems
     }
 }
 
@@ -161,9 +157,9 @@ mod tests {
     #[test]
     fn limits_of_no_time_and_odd_schemas_are_refused() {
         let zero = Settings { lock_timeout: Span(Duration::ZERO), ..Settings::default() };
-        assert!(zero.check().unwrap_err().to_string().contains("lock_timeout"));
-        let schema = Settings { schema: String::new(), ..Settings::default() };
-        assert!(schema.check().is_err());
-        Settings::default().check().unwrap();
+        assert_eq!(zero.problems(), [("lock_timeout", "must be between 1 ms and 24 h".into())]);
+        let two = Settings { schema: String::new(), retries: 1001, ..Settings::default() };
+        assert_eq!(two.problems().into_iter().map(|(key, _)| key).collect::<Vec<_>>(), ["retries", "schema"]);
+        assert!(Settings::default().problems().is_empty());
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::host::{ContactPoint, contact_point};
 use super::values::Values;
-use crate::units::{ByteSize, Span};
+use crate::units::{ByteSize, SettingProblem, Span};
 
 /// The cluster that tables are read from: Apache Cassandra, or ScyllaDB.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -180,9 +180,6 @@ pub enum StaticOnly {
     /// Nothing.
     Skip,
 }
-
-/// A setting that cannot be used: its key, what is wrong, what would be right. Never its value.
-pub type SettingProblem = (&'static str, Cow<'static, str>);
 
 const MAX_HOSTS: usize = 100;
 /// The longest name of a user or a datacenter, in bytes.

@@ -174,8 +174,15 @@ fn a_nul_in_a_text_is_refused_left_out_or_replaced() {
         let outcome = decode_with("tuple<text>", &[Some(&tuple)], &values, false);
         assert_eq!(serde_json::from_str::<String>(&outcome.shown[0]).unwrap(), format!("[{expected}]"));
         // Two keys could become one.
-        let map = collection(1, &[Some(b"\0a"), None]);
-        assert_eq!(decode_with("map<text, int>", &[Some(&map)], &values, false).refused, [(0, Why::Nul)]);
+        let (tuple, list) = (parts(&[Some(b"\0a")]), collection(1, &[Some(b"\0a")]));
+        for (key, cell) in
+            [("text", &b"\0a"[..]), ("tuple<text>", &tuple[..]), ("frozen<list<text>>", &list[..])]
+        {
+            let (ty, map) = (format!("map<{key}, text>"), collection(1, &[Some(cell), Some(b"\0")]));
+            assert_eq!(decode_with(&ty, &[Some(&map)], &values, false).refused, [(0, Why::Nul)], "{ty}");
+        }
+        let map = collection(1, &[Some(b"a"), Some(b"\0a")]);
+        assert!(decode_with("map<text, text>", &[Some(&map)], &values, false).refused.is_empty());
     }
     assert_eq!(why("tuple<text>", &parts(&[Some(b"\0")])), Some(Why::Nul));
 }
@@ -247,6 +254,9 @@ fn a_map_is_an_object_if_its_keys_have_one_text_and_else_an_array_of_pairs() {
 fn a_map_within_another_value_is_not_lost_for_a_key_of_zero_length() {
     let map = collection(1, &[Some(b""), None]);
     assert_eq!(why("tuple<map<int, int>>", &parts(&[Some(&map)])), Some(Why::EmptyKey));
+    let within = |part| collection(1, &[Some(&parts(&[part])), Some(b"")]);
+    assert_eq!(why("map<tuple<int>, int>", &within(Some(b""))), Some(Why::EmptyKey));
+    assert_eq!(document("map<tuple<int>, int>", &within(None)), "[[[null],null]]");
 }
 
 #[test]

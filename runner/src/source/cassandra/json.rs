@@ -8,7 +8,7 @@ use super::parts::{Part, take, take_count, take_vint};
 use super::refuse::Why;
 use super::rows::Rules;
 use super::scalar::{self, fixed};
-use super::values::Nul;
+use super::values::{Nul, Values};
 use super::{moment, number};
 use crate::original::escape;
 use crate::text_form;
@@ -109,18 +109,27 @@ impl Json<'_> {
             self.comma(index);
             let (at, of) = (take(&mut rest)?.ok_or(Why::BadCell)?, take(&mut rest)?);
             if let Some(native) = name {
-                self.name(native, at).map_err(of_key)?;
+                self.in_key(|json| json.name(native, at))?;
                 self.out.push(b':');
                 self.part(value, of)?;
             } else {
                 self.out.push(b'[');
-                self.cell(key, at).map_err(of_key)?;
+                self.in_key(|json| json.cell(key, at))?;
                 self.out.push(b',');
                 self.part(value, of)?;
                 self.out.push(b']');
             }
         }
         self.close(if name.is_some() { b'}' } else { b']' }, rest)
+    }
+
+    /// Appends a key, of which nothing is changed, however deep it stands: two keys could become one.
+    fn in_key(&mut self, append: impl FnOnce(&mut Self) -> Result<(), Why>) -> Result<(), Why> {
+        let rules = self.rules;
+        self.rules = Rules { values: Values { nul: Nul::Reject, ..rules.values }, in_key: true };
+        let appended = append(self);
+        self.rules = rules;
+        appended.map_err(of_key)
     }
 
     /// As many elements as the type says: without their lengths where the type gives those, too.
@@ -159,9 +168,6 @@ impl Json<'_> {
     /// A key of an object.
     fn name(&mut self, native: Native, cell: &[u8]) -> Result<(), Why> {
         let start = self.out.len();
-        if cell.contains(&0) && matches!(native, Native::Text | Native::Ascii) {
-            return Err(Why::Nul);
-        }
         self.native(native, cell)?;
         if self.out.get(start) != Some(&b'"') {
             self.out.insert(start, b'"');

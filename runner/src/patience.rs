@@ -29,6 +29,11 @@ impl Patience {
         (self.failed < attempts).then(|| self.wait())
     }
 
+    /// How often it was tried in vain.
+    pub(crate) fn failed(&self) -> u32 {
+        self.failed
+    }
+
     /// How long nothing succeeded.
     pub(crate) fn lasts(&self) -> Duration {
         self.since.map_or(Duration::ZERO, |since| since.elapsed())

@@ -1,6 +1,6 @@
 //! A proxy in front of a Cassandra node that makes trouble with the pages of tables: empty ones with more behind them, as
 //! ScyllaDB has where a page held nothing but tombstones or rows that a condition left out, and Cassandra 5 never did
-//! here; ones that fail; statements that are never prepared, while the connection lives on.
+//! here; ones that fail, or for which a node has no time; statements that are never prepared, while the connection lives on.
 //!
 //! Source: the CQL binary protocol v4, 2 (frames), 4.1.5 PREPARE, 4.1.6 EXECUTE, 4.2.1 ERROR, 4.2.5.2 Rows. Without compression and TLS.
 
@@ -20,6 +20,8 @@ pub enum Trouble {
     Empty,
     /// The first page of each statement of a table is empty, and the one behind it fails.
     EmptyThenFailing,
+    /// There is no time for a range of more than [`MOST_TOKENS`].
+    Late,
     /// Whoever prepares a statement of a table hears nothing.
     Unprepared,
 }
@@ -50,7 +52,12 @@ enum Instead {
     Empty,
     /// The node is busy.
     Busy,
+    /// The replicas did not answer in time.
+    Late,
 }
+
+/// Of a range for which there is time.
+pub const MOST_TOKENS: u64 = 1 << 60;
 
 /// The paging state of what is behind an empty page of ours.
 const BEHIND: &[u8] = b"behind an empty page";
@@ -89,6 +96,7 @@ const PREPARE: u8 = 0x09;
 const EXECUTE: u8 = 0x0a;
 const RESULT: u8 = 0x08;
 const OVERLOADED: i32 = 0x1001;
+const READ_TIMEOUT: i32 = 0x1200;
 
 /// A header of nine bytes (version, flags, stream, opcode, length) and a body.
 async fn frame(from: &mut OwnedReadHalf) -> Option<([u8; 9], Vec<u8>)> {
@@ -131,6 +139,21 @@ async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Asked, 
                 (header[1], header[4]) = (0, ERROR);
                 Some([&OVERLOADED.to_be_bytes()[..], &[0, 4], b"busy"].concat())
             }
+            Some(Instead::Late) => {
+                (header[1], header[4]) = (0, ERROR);
+                Some(
+                    [
+                        &READ_TIMEOUT.to_be_bytes()[..],
+                        &[0, 4],
+                        b"late",
+                        &[0, 1],
+                        &[0; 4],
+                        &[0, 0, 0, 1],
+                        &[0],
+                    ]
+                    .concat(),
+                )
+            }
             _ => None,
         };
         if let Some(made) = made {
@@ -146,28 +169,46 @@ async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Asked, 
 
 /// What is answered instead to an `EXECUTE`.
 fn instead(trouble: Trouble, body: &[u8]) -> Option<Instead> {
-    let (rows, state) = paging(body);
-    match (trouble, state) {
+    let execute = Execute::of(body);
+    match (trouble, execute.state) {
         (Trouble::Empty, state) => state.map(Instead::EmptyOnce),
         (Trouble::EmptyThenFailing, Some(state)) => (state == BEHIND).then_some(Instead::Busy),
-        (Trouble::EmptyThenFailing, None) => rows.filter(|rows| *rows <= FIRST_ROWS).map(|_| Instead::Empty),
+        (Trouble::EmptyThenFailing, None) => {
+            execute.rows.filter(|rows| *rows <= FIRST_ROWS).map(|_| Instead::Empty)
+        }
+        (Trouble::Late, _) => {
+            let tokens: Vec<i64> = execute.values.iter().filter_map(|value| bigint(value)).collect();
+            let [start, end] = tokens[..] else { return None };
+            (end.abs_diff(start) > MOST_TOKENS).then_some(Instead::Late)
+        }
         (Trouble::Unprepared, _) => None,
     }
 }
 
-/// How many rows an `EXECUTE` asks for, and the state that it goes on from.
-fn paging(body: &[u8]) -> (Option<i32>, Option<Vec<u8>>) {
-    let mut rest = Rest(body);
-    rest.string();
-    rest.take(2);
-    let flags = rest.take(1)[0];
-    if flags & 0x01 != 0 {
-        for _ in 0..rest.short() {
-            rest.bytes();
-        }
+fn bigint(value: &[u8]) -> Option<i64> {
+    Some(i64::from_be_bytes(value.try_into().ok()?))
+}
+
+/// What an `EXECUTE` asks for.
+struct Execute<'a> {
+    values: Vec<&'a [u8]>,
+    /// How many rows.
+    rows: Option<i32>,
+    /// What it goes on from.
+    state: Option<Vec<u8>>,
+}
+
+impl Execute<'_> {
+    fn of(body: &[u8]) -> Execute<'_> {
+        let mut rest = Rest(body);
+        rest.string();
+        rest.take(2);
+        let flags = rest.take(1)[0];
+        let values = if flags & 0x01 == 0 { 0 } else { rest.short() };
+        let values = (0..values).map(|_| rest.bytes()).collect();
+        let rows = (flags & 0x04 != 0).then(|| rest.int());
+        Execute { values, rows, state: (flags & 0x08 != 0).then(|| rest.bytes().to_vec()) }
     }
-    let rows = (flags & 0x04 != 0).then(|| rest.int());
-    (rows, (flags & 0x08 != 0).then(|| rest.bytes().to_vec()))
 }
 
 /// The same result without its rows, with more behind `state`.

@@ -123,6 +123,22 @@ async fn an_empty_page_does_not_count_as_an_answer_when_the_next_one_fails() {
     assert!(waits.len() >= 5 && waits[4] >= 800, "{waits:?}");
 }
 
+/// One replica after the other has no time for half of the ring: it has for less.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_that_no_replica_has_time_for_is_read_in_smaller_ones() {
+    const ROWS: i32 = 300;
+    let load = Load::new("late_pages").await;
+    load.tables("t", "(id int PRIMARY KEY, v text)", "(id int, v text)").await;
+    let rows = (0..ROWS).map(|id| (id, format!("v{id}")));
+    load.keyspace.insert("INSERT INTO t (id, v) VALUES (?, ?)", rows).await;
+    let proxy = behind_a_proxy(&load, Trouble::Late, "").await;
+    let ran = load.bed.etl(["-v"]).run().code(0);
+    ran.says(&["reading again", "reading less at once"]);
+    assert!(proxy.made() >= 2, "{} time-outs", proxy.made());
+    load.same_table("t", "id, v").await;
+    assert_eq!(load.bed.is_finished().await, i64::from(ROWS));
+}
+
 fn leading_number(text: &str) -> u64 {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text[..end].parse().unwrap()

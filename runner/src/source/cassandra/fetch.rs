@@ -24,7 +24,8 @@ use super::key;
 use super::nodes::{Turn, candidates};
 use super::page::Page;
 use super::page_size::PageSize;
-use super::retry::{ATTEMPTS, Failure};
+use super::reason::Reason;
+use super::retry::{ATTEMPTS, ATTEMPTS_FOR_ALL, Failure};
 use super::statement::Statement;
 use super::table::{Selection, Table};
 use super::walk::{Step, Walk};
@@ -304,18 +305,30 @@ impl Fetch {
                 }
                 tracing::info!(table, start, end, %reason, "reading less at once");
             }
-            Failure::Again(reason) => {
-                let Some(wait) = self.patience.wait_of(ATTEMPTS) else {
-                    return Err(Error::GaveUp { table: table.into(), token: start, reason });
-                };
-                tracing::warn!(table, start, %reason, wait_ms = wait.as_millis() as u64, "reading again");
-                tokio::time::sleep(wait).await;
-                self.turn.go_on();
+            Failure::Again(reason) => self.wait(start, reason).await?,
+            Failure::Late(reason) => {
+                self.wait(start, reason).await?;
+                if self.patience.failed() >= ATTEMPTS_FOR_ALL && (self.size.shrink() | self.walk.halve_all())
+                {
+                    tracing::info!(table = self.table.key(), start, end, "reading less at once");
+                }
             }
         }
         if let Some((token, cells)) = self.last.take() {
             self.walk.behind_key(token, &cells).map_err(Error::key)?;
         }
+        Ok(())
+    }
+
+    /// Until a range that starts at this token is worth another attempt, by the next node; an error after too many.
+    async fn wait(&mut self, start: i64, reason: Reason) -> Result<(), Error> {
+        let table = self.table.key();
+        let Some(wait) = self.patience.wait_of(ATTEMPTS) else {
+            return Err(Error::GaveUp { table: table.into(), token: start, reason });
+        };
+        tracing::warn!(table, start, %reason, wait_ms = wait.as_millis() as u64, "reading again");
+        tokio::time::sleep(wait).await;
+        self.turn.go_on();
         Ok(())
     }
 }

@@ -11,6 +11,8 @@ use super::reason::Reason;
 pub(super) enum Failure {
     /// It may be answered later, or by another node.
     Again(Reason),
+    /// There was no answer in time: another node may have one, or this one for less.
+    Late(Reason),
     /// The server gave up in the middle, as it does with too many tombstones: another node does not help, asking
     /// for less may.
     TooMuch(Reason),
@@ -31,10 +33,10 @@ impl From<ExecutionError> for Failure {
             ExecutionError::LastAttemptError(RequestAttemptError::DbError(answer, words)) => {
                 of_answer(answer, words, reason)
             }
+            ExecutionError::RequestTimeout(_) => Failure::Late(reason),
             ExecutionError::PrepareError(_)
             | ExecutionError::ConnectionPoolError(_)
             | ExecutionError::LastAttemptError(_)
-            | ExecutionError::RequestTimeout(_)
             | ExecutionError::EmptyPlan
             | ExecutionError::MetadataError(_) => Failure::Again(reason),
             _ => Failure::Fatal(Error::Refused { reason }),
@@ -69,10 +71,10 @@ fn of_answer(answer: &DbError, words: &str, reason: Reason) -> Failure {
         DbError::ReadFailure { .. } => {
             Failure::Again(Reason::Server("the replicas failed (their logs say why)"))
         }
+        DbError::ReadTimeout { .. } => Failure::Late(reason),
         DbError::Unavailable { .. }
         | DbError::Overloaded
         | DbError::IsBootstrapping
-        | DbError::ReadTimeout { .. }
         | DbError::TruncateError
         | DbError::ServerError
         | DbError::Unprepared { .. }
@@ -91,6 +93,9 @@ fn is_too_much(words: &str) -> bool {
 /// How often a request is tried again before it is given up: under a minute, if each attempt fails at once.
 pub(super) const ATTEMPTS: u32 = 12;
 
+/// From so many failures in a row on less is asked for, if there was no answer in time: one may be the node's alone.
+pub(super) const ATTEMPTS_FOR_ALL: u32 = 2;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +105,13 @@ mod tests {
         received: 0,
         required: 1,
         numfailures: 1,
+        data_present: false,
+    };
+
+    const READ_TIMEOUT: DbError = DbError::ReadTimeout {
+        consistency: scylla::statement::Consistency::One,
+        received: 0,
+        required: 1,
         data_present: false,
     };
 
@@ -128,6 +140,9 @@ mod tests {
         let failure = |answer| said(answer, "secret");
         assert!(matches!(failure(READ_FAILURE), Failure::TooMuch(_)));
         assert!(matches!(failure(DbError::Overloaded), Failure::Again(_)));
+        assert!(matches!(failure(READ_TIMEOUT), Failure::Late(_)));
+        let late = Failure::from(ExecutionError::RequestTimeout(std::time::Duration::ZERO));
+        assert!(matches!(late, Failure::Late(_)));
         assert!(matches!(failure(DbError::Invalid), Failure::Fatal(_)));
         assert!(matches!(Failure::from(ExecutionError::EmptyPlan), Failure::Again(_)));
         assert!(!format!("{:?}", failure(DbError::Unauthorized)).contains("secret"));

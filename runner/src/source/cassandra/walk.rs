@@ -12,7 +12,8 @@
 //!
 //! There is no other way back: after an error the walk is moved behind the last row that came
 //! ([`Walk::behind_key`]), as it is for a position from the ledger. Where a server gives up on a range because of
-//! tombstones, [`Walk::halve`] makes it smaller; the halves are read one after the other, so the order stays.
+//! tombstones, [`Walk::halve`] makes it smaller; the halves are read one after the other, so the order stays. Where it
+//! has no time for a range, it has none for the others either: [`Walk::halve_all`].
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,9 @@ const RING_START: i64 = i64::MIN;
 
 /// So many keys of one token are kept; if there are more (somebody wanted it so), they are asked for again.
 const MAX_KEYS: usize = 64;
+
+/// A split is cut into no more ranges than this: each of them is asked for, whatever is in it.
+const MAX_RANGES: usize = 1024;
 
 /// What to ask for next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,14 +164,26 @@ impl Walk {
     /// for the step that failed, before the walk is moved behind the last row that came of it.
     pub fn halve(&mut self) -> bool {
         let Some(range) = self.ranges.last_mut().filter(|_| self.token.is_none()) else { return false };
-        let (start, end) = *range;
-        let middle = start.saturating_add_unsigned(end.abs_diff(start) / 2);
-        if middle == start {
-            return false;
-        }
-        *range = (middle, end);
+        let Some(middle) = middle(*range) else { return false };
+        let start = std::mem::replace(&mut range.0, middle);
         self.ranges.push((start, middle));
         true
+    }
+
+    /// Makes all ranges that are left half as large. False if the walk is within a token, or there would be too many.
+    /// To be called as [`Walk::halve`] is.
+    pub fn halve_all(&mut self) -> bool {
+        if self.token.is_some() || self.ranges.len() > MAX_RANGES / 2 {
+            return false;
+        }
+        let halves = self.ranges.iter().flat_map(|&(start, end)| match middle((start, end)) {
+            Some(middle) => [Some((middle, end)), Some((start, middle))],
+            None => [Some((start, end)), None],
+        });
+        let halves: Vec<(i64, i64)> = halves.flatten().collect();
+        let halved = halves.len() > self.ranges.len();
+        self.ranges = halves;
+        halved
     }
 
     /// What is left are the tokens behind this one.
@@ -216,6 +232,12 @@ impl InToken {
         self.next = Next::Keys;
         std::mem::take(&mut self.more)
     }
+}
+
+/// The token in the middle of a range; none if it is one token.
+fn middle((start, end): (i64, i64)) -> Option<i64> {
+    let middle = start.saturating_add_unsigned(end.abs_diff(start) / 2);
+    (middle != start).then_some(middle)
 }
 
 fn owned(cells: &[&[u8]]) -> Vec<Vec<u8>> {

@@ -104,6 +104,9 @@ proptest! {
             if found.len() > before {
                 last = found.last().cloned();
             }
+            if kept % 2 == 1 {
+                walk.halve_all();
+            }
             for _ in 1..error {
                 let whole = walk.step();
                 let halved = walk.halve();
@@ -143,14 +146,35 @@ fn a_range_is_halved_down_to_one_token() {
     assert_eq!(halved, 63);
     let step = walk.step().unwrap();
     assert_eq!((step.start, step.end), (i64::MIN, i64::MIN + 1));
-    let mut ends = Vec::new();
-    while let Some(step) = walk.step() {
-        ends.push((step.start, step.end));
-        walk.exhausted();
-    }
+    let ends: Vec<(i64, i64)> = std::iter::from_fn(|| ended(&mut walk)).collect();
     assert_eq!(ends.len(), 64);
     assert!(ends.windows(2).all(|two| two[0].1 == two[1].0));
     assert_eq!(ends[63].1, i64::MAX);
+}
+
+#[test]
+fn all_ranges_are_halved_together_and_never_into_too_many() {
+    let mut walk = Walk::new(1, 0, 0, i64::MAX);
+    assert!(walk.halve() && walk.halve_all());
+    let mut small = Walk::new(1, 0, 0, 3);
+    while small.halve_all() {}
+    assert_eq!(std::iter::from_fn(|| ended(&mut small)).collect::<Vec<_>>(), [(0, 1), (1, 2), (2, 3)]);
+    let whole = i64::MAX / 4;
+    let near = |(start, end): (i64, i64)| (end - start - whole).abs() <= 1;
+    assert!(std::iter::from_fn(|| ended(&mut walk)).all(near));
+
+    let mut walk = Walk::new(1, 0, i64::MIN, i64::MAX);
+    while walk.halve_all() {}
+    let ranges: Vec<(i64, i64)> = std::iter::from_fn(|| ended(&mut walk)).collect();
+    assert_eq!(ranges.len(), 1024);
+    assert!(ranges.windows(2).all(|two| two[0].1 == two[1].0));
+}
+
+/// The range in hand, whose rows have come then.
+fn ended(walk: &mut Walk) -> Option<(i64, i64)> {
+    let step = walk.step()?;
+    walk.exhausted();
+    Some((step.start, step.end))
 }
 
 #[test]
@@ -158,7 +182,7 @@ fn within_a_token_nothing_can_be_halved_and_the_step_names_the_token() {
     let mut walk = Walk::new(1, 1, i64::MIN, i64::MAX);
     let cells = encode([Some(&key_values(1, 5, 0)[0][..]), Some(b"c")]);
     walk.behind_key(5, &cells).unwrap();
-    assert!(!walk.halve());
+    assert!(!walk.halve() && !walk.halve_all());
     let step = walk.step().unwrap();
     assert_eq!((step.statement, step.start, step.end), (Statement::Rest { equal: 0 }, 4, 5));
 }

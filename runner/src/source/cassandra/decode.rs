@@ -3,12 +3,6 @@
 //! Everything in a cell is checked against its length. The type is looked at once for many cells. Must not know
 //! which cells make a row, and what becomes of a refused one.
 
-use std::sync::Arc;
-
-use arrow_array::ArrayRef;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType};
-
 use super::cql_parse::TypeError;
 use super::cql_type::{CqlType, Native};
 use super::json::Json;
@@ -67,6 +61,14 @@ impl Decoder {
         Ok(Decoder { shape, ty, rules: Rules { values: *values, in_key } })
     }
 
+    /// The same for a field that has another type than its column: a time of writing is a `bigint`.
+    pub(super) fn for_field(mut self, field: Type) -> Decoder {
+        if (self.ty, field) == (Type::of(Scalar::Int64), Type::of(Scalar::Timestamp)) {
+            self.ty = field;
+        }
+        self
+    }
+
     /// Of the column that it fills.
     pub fn ty(&self) -> Type {
         self.ty
@@ -114,11 +116,6 @@ impl Decoder {
         }
         Ok(())
     }
-}
-
-/// The time of writing is a `bigint` of microseconds since 1970, as our timestamps are.
-pub(super) fn as_timestamps(micros: &ArrayRef) -> ArrayRef {
-    Arc::new(micros.as_primitive::<Int64Type>().reinterpret_cast::<TimestampMicrosecondType>())
 }
 
 const OTHER_COLUMN: Error = Error::Internal("cells were decoded into a column of another type");

@@ -17,6 +17,15 @@ pub(super) fn timestamp(cell: &[u8]) -> Result<i64, Why> {
     i64::from_be_bytes(fixed(cell)?).checked_mul(1000).ok_or(Why::OutOfRange)
 }
 
+/// Microseconds since 1970 of a time of writing, which clients may set to anything.
+pub(super) fn written(cell: &[u8]) -> Result<i64, Why> {
+    match i64::from_be_bytes(fixed(cell)?) {
+        // These would be infinity, which it is not.
+        i64::MIN | i64::MAX => Err(Why::OutOfRange),
+        micros => Ok(micros),
+    }
+}
+
 /// Days since 1970 of a `date`, where 1970-01-01 is 2^31.
 pub(super) fn date(cell: &[u8]) -> Result<i32, Why> {
     let days = (u32::from_be_bytes(fixed(cell)?) ^ 1 << 31).cast_signed();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, BinaryArray, IntervalMonthDayNanoArray, StringArray};
 
 use super::cql_type::{CqlType, Native};
-use super::decode::{Decoder, as_timestamps};
+use super::decode::Decoder;
 use super::moment;
 use super::parts::Part;
 use super::values::{DurationNanoseconds, Empty, Nul, TimeNanoseconds, Values};
@@ -77,15 +77,13 @@ fn special(ty: &CqlType, cell: Part<'_>, exact: &Values) -> Option<(Type, ArrayR
 }
 
 fn decoded(wanted: Type, ty: &CqlType, cell: Part<'_>, exact: &Values) -> Option<(Type, ArrayRef)> {
-    let decoder = Decoder::new(ty, exact, false).ok()?;
+    // As the reader has it.
+    let decoder = Decoder::new(ty, exact, false).ok()?.for_field(wanted);
     let mut column = Column::new(decoder.ty());
     let mut refused = Vec::new();
     decoder.extend(&mut column, std::iter::once(cell), &mut refused, &mut 0).ok()?;
     let array = column.finish().ok()?;
-    // As the reader builds it.
-    let is_writetime = (decoder.ty(), wanted) == (Type::of(Scalar::Int64), Type::of(Scalar::Timestamp));
-    let shown = if is_writetime { (wanted, as_timestamps(&array)) } else { (decoder.ty(), array) };
-    refused.is_empty().then_some(shown)
+    refused.is_empty().then_some((decoder.ty(), array))
 }
 
 #[cfg(test)]
@@ -124,6 +122,9 @@ mod tests {
         let written = Field::nullable("written", Type::of(Scalar::Timestamp));
         let (json, _) = raw_json(&[(&written, &native(Native::BigInt))], &[Some(&one)], &Values::default());
         assert_eq!(json, r#"{"written":"1970-01-01 00:00:00.000001+00"}"#);
+        let last = i64::MAX.to_be_bytes();
+        let (json, _) = raw_json(&[(&written, &native(Native::BigInt))], &[Some(&last)], &Values::default());
+        assert_eq!(json, r#"{"written":"\\x7fffffffffffffff"}"#, "no infinity");
     }
 
     #[test]

@@ -10,7 +10,6 @@ use arrow_array::{ArrayRef, BooleanArray};
 use arrow_select::filter::filter;
 
 use super::Error;
-use super::decode::as_timestamps;
 use super::fetch::{Came, Pages};
 use super::key::{self, Tokens};
 use super::original::raw_json;
@@ -174,9 +173,8 @@ impl Reader {
 
     fn build(&mut self, rows: Range<usize>, mut outs: Vec<Out>, empties: u64) -> Result<Batch, Error> {
         let mut columns = Vec::with_capacity(self.columns.len());
-        for (column, wanted) in self.columns.iter_mut().zip(&self.selection.wanted) {
-            let built = column.finish().map_err(|_| Error::Internal("a column was built wrong"))?;
-            columns.push(if wanted.field.ty == wanted.decoder.ty() { built } else { as_timestamps(&built) });
+        for column in &mut self.columns {
+            columns.push(column.finish().map_err(|_| Error::Internal("a column was built wrong"))?);
         }
         // The first reason of each row counts; one that is passed over is no reject.
         outs.sort_by_key(|out| (out.row, out.why.is_some()));

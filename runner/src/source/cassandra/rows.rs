@@ -141,6 +141,7 @@ pub(super) fn extend_native<'a>(
         (Native::BigInt | Native::Counter, To::Int64(to)) => {
             plain(cells, to, rows, |cell| Ok(i64::from_be_bytes(fixed(cell)?)));
         }
+        (Native::BigInt, To::Timestamp(to)) => plain(cells, to, rows, moment::written),
         (Native::VarInt, To::Numeric(to)) => written(cells, to, rows, number::varint),
         (Native::Decimal, To::Numeric(to)) => written(cells, to, rows, number::decimal),
         (Native::Float, To::Float32(to)) => {

@@ -222,6 +222,7 @@ impl Table {
             let cell = cell.ok_or(Error::Internal("a wanted column is not asked for"))?;
             let decoder = Decoder::new(ty, &self.cluster.settings.values, cell < key);
             let decoder = decoder.map_err(|_| Error::Internal("a type without a decoder"))?;
+            let decoder = decoder.for_field(field.ty);
             chosen.push(Wanted { field, cell, ty: ty.clone(), decoder });
         }
         Ok(Selection { width: select.list().len(), select, key, partition, wanted: chosen })

@@ -219,7 +219,7 @@ fn set(
     }
 }
 
-/// A value as it would stand in the file; text needs no quotes.
+/// A value as it would stand in the file, but text without quotes.
 fn parse(text: &str) -> Result<Value, &'static str> {
     match DeValue::parse(text.trim()) {
         Ok(value) if !matches!(value.get_ref(), DeValue::Datetime(_)) => plain(value.get_ref()),

@@ -16,7 +16,7 @@ recipe: put `#:schema docs/recipe.schema.json` (a path or an address) on its fir
 
 - **Layers.** A setting comes from its default, the recipe, the environment or a flag; the later one wins. The
   variable of `run.streams` is `ETL_RUN__STREAMS`: `ETL_`, then the key in capitals with `__` between its parts. Its
-  value is written as in the recipe, but text needs no quotes. Tables come from the recipe only.
+  value is written as in the recipe, but text without quotes: they would be part of it. Tables come from the recipe only.
 - **Source and target** are chosen by their section in the recipe, or by the key that names them, whoever sets it:
   `source.cassandra.hosts`, `target.postgres.url`, `target.files.dir`. Variables about another source or target are
   ignored.

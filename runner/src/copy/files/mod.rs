@@ -25,7 +25,7 @@ pub use writer::Destination;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Folder for the files, relative to the recipe; each table gets a folder of its own in it. Empty: `etl-out/NAME`,
+    /// Folder for the files, relative to the recipe; each table gets a folder of its own in it. Without it: `etl-out/NAME`,
     /// with the recipe's name. `-` writes all rows to standard output, with one stream, and rejects to
     /// `etl-rejects-….jsonl` in the working directory.
     pub dir: PathBuf,

@@ -25,12 +25,24 @@ const KINDS: [(&str, &[&str], &[Why]); 20] = [
     ("`time`", &["time"], &[Why::BadCell, Why::Empty, Why::OutOfRange, Why::SubMicrosecond]),
     ("`duration`", &["duration"], &[Why::BadCell, Why::Empty, Why::SubMicrosecond]),
     ("`blob`", &["blob"], &[Why::TooLong]),
-    ("`list<int>`, `set<int>`, and so of each type above", &["list<int>"], &[Why::BadCell, Why::Empty]),
+    (
+        "`list<int>`, `set<int>`, and so of each type above",
+        &["list<int>"],
+        &[
+            Why::BadCell,
+            Why::Empty,
+            Why::BadUtf8,
+            Why::Nul,
+            Why::OutOfRange,
+            Why::SubMicrosecond,
+            Why::TooLong,
+        ],
+    ),
     ("`vector<float, n>`", &["vector<float, 3>"], &[Why::BadCell, Why::Empty]),
     (
         "`map`, `tuple`, users' types, what is nested, any other `vector`",
         &["map<text, int>", "tuple<int>", "a_users_type", "list<frozen<set<int>>>", "vector<int, 3>"],
-        &[Why::BadCell, Why::EmptyKey, Why::TooLong],
+        &[Why::BadCell, Why::EmptyKey, Why::BadUtf8, Why::Nul, Why::OutOfRange, Why::TooLong],
     ),
     ("`'org.apache.cassandra.db.marshal.…'`", &["'org.apache.cassandra.db.marshal.EmptyType'"], &[]),
 ];

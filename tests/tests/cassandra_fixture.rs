@@ -1,15 +1,9 @@
-//! The tests' Cassandra itself: that it starts, holds what was written, refuses whom it should, and that the
-//! independent reader shows values as PostgreSQL does.
-
-use std::time::Duration;
+//! The tests' Cassandra itself: that it starts, holds what was written, and that the independent reader shows values as
+//! PostgreSQL does. What clusters of other shapes do is in the tests that need them.
 
 use etl_tests::bed::Bed;
-use etl_tests::cassandra::{Access, Keyspace, ONE_COPY, Raw, VARIABLE};
-use etl_tests::cluster::Cluster;
+use etl_tests::cassandra::{Keyspace, Raw, VARIABLE};
 use etl_tests::{cql_text, customers, json_text, transactions};
-
-/// Longer than what a killed node forgets.
-const REMEMBERED: Duration = Duration::from_secs(3);
 
 #[tokio::test]
 async fn a_keyspace_lives_as_long_as_its_test() {
@@ -144,37 +138,4 @@ async fn the_benchmark_table_is_written_and_its_size_estimated() {
         keyspace.estimated(table).await;
     }
     assert_eq!(keyspace.number("SELECT count(*) FROM skewed WHERE account = 7").await, 1000);
-}
-
-#[tokio::test]
-async fn a_killed_node_comes_back_with_its_data() {
-    let cluster = Cluster::start(&[]);
-    let keyspace = Keyspace::on(&cluster.access, "fixture_kill", ONE_COPY).await;
-    keyspace.cql("CREATE TABLE t (id int PRIMARY KEY)").await;
-    keyspace.insert("INSERT INTO t (id) VALUES (?)", (0..2000).map(|id| (id,))).await;
-    tokio::time::sleep(REMEMBERED).await;
-    cluster.kill_node(1);
-    assert!(cluster.access.try_session().await.is_err(), "a killed node answers");
-    cluster.restart_node(1);
-    let session = cluster.access.session().await;
-    let rows = cql_text::rows_of(&session, "SELECT id FROM fixture_kill.t").await;
-    assert_eq!(rows.len(), 2000);
-}
-
-#[tokio::test]
-async fn a_cluster_with_passwords_and_client_certificates_refuses_strangers() {
-    let cluster = Cluster::start(&["--auth", "--mtls"]);
-    cluster.access.session().await;
-    let refused = async |access: Access| match access.try_session().await {
-        Ok(_) => panic!("{access:?} is let in"),
-        Err(error) => error.to_string(),
-    };
-    let wrong = refused(cluster.access.user("cassandra", "guess")).await;
-    assert!(wrong.contains("Authentication"), "{wrong}");
-    refused(Access { user: None, ..cluster.access.clone() }).await;
-    refused(Access { client: None, ..cluster.access.clone() }).await;
-    refused(Access { ca: None, client: None, ..cluster.access.clone() }).await;
-    refused(Access { ca: Some(cluster.key("other-ca.pem")), ..cluster.access.clone() }).await;
-    let stranger = Some((cluster.key("other-client.crt"), cluster.key("other-client.key")));
-    refused(Access { client: stranger, ..cluster.access.clone() }).await;
 }

@@ -5,6 +5,8 @@ use etl_tests::cluster::Cluster;
 use etl_tests::harness::{Folder, Ran};
 use etl_tests::server::DEAD_PORT;
 
+use crate::masked::masked_columns_are_refused_unless_the_user_sees_what_is_behind_the_mask;
+
 const SECRET: &str = "hush-8f3a";
 
 /// `etl run` from such a cluster into files, with a password in the environment.
@@ -21,9 +23,33 @@ fn run(folder: &Folder, hosts: &[String], settings: &str, password: Option<&str>
     }
 }
 
+/// One cluster for all that is behind a door: each takes a node's start.
 #[tokio::test]
-async fn a_cluster_that_does_not_let_us_in_says_why_and_no_secret() {
+async fn a_cluster_that_does_not_let_us_in_says_why_and_no_secret_and_no_mask_is_loaded() {
     let cluster = Cluster::start(&["--auth", "--mtls"]);
+    strangers_are_refused(&cluster).await;
+    a_refusal_says_why_and_no_secret(&cluster).await;
+    masked_columns_are_refused_unless_the_user_sees_what_is_behind_the_mask(&cluster).await;
+}
+
+/// That the test's own cluster has a door.
+async fn strangers_are_refused(cluster: &Cluster) {
+    cluster.access.session().await;
+    let refused = async |access: Access| match access.try_session().await {
+        Ok(_) => panic!("{access:?} is let in"),
+        Err(error) => error.to_string(),
+    };
+    let wrong = refused(cluster.access.user("cassandra", "guess")).await;
+    assert!(wrong.contains("Authentication"), "{wrong}");
+    refused(Access { user: None, ..cluster.access.clone() }).await;
+    refused(Access { client: None, ..cluster.access.clone() }).await;
+    refused(Access { ca: None, client: None, ..cluster.access.clone() }).await;
+    refused(Access { ca: Some(cluster.key("other-ca.pem")), ..cluster.access.clone() }).await;
+    let stranger = Some((cluster.key("other-client.crt"), cluster.key("other-client.key")));
+    refused(Access { client: stranger, ..cluster.access.clone() }).await;
+}
+
+async fn a_refusal_says_why_and_no_secret(cluster: &Cluster) {
     let keyspace = Keyspace::on(&cluster.access, "load_door", ONE_COPY).await;
     keyspace.cql("CREATE TABLE t (id int PRIMARY KEY, v text)").await;
     keyspace.cql("INSERT INTO t (id, v) VALUES (1, 'x')").await;

@@ -10,18 +10,20 @@ use crate::bed::Load;
 fn run(cluster: &Cluster, user: &str, table: &str, rest: &str) -> (Folder, Ran) {
     let folder = Folder::new();
     let hosts = &cluster.access.hosts;
+    let keys = ["ca.pem", "client.crt", "client.key"].map(|name| cluster.key(name));
     let recipe = format!(
-        "name = \"test\"\n[source.cassandra]\nhosts = {hosts:?}\nconnect_timeout = \"2 min\"\nuser = \"{user}\"\n[target.files]\ndir = \"out\"\n\
-         [[tables]]\nfrom = \"load_masked.{table}\"\ninto = \"t\"\n{rest}"
+        "name = \"test\"\n[source.cassandra]\nhosts = {hosts:?}\nconnect_timeout = \"2 min\"\nca = {:?}\ncertificate = {:?}\nkey = {:?}\nuser = \"{user}\"\n[target.files]\ndir = \"out\"\n\
+         [[tables]]\nfrom = \"load_masked.{table}\"\ninto = \"t\"\n{rest}",
+        keys[0], keys[1], keys[2]
     );
     folder.write("recipe.toml", recipe);
     let ran = folder.etl(["run", "recipe.toml"]).env("ETL_SOURCE__CASSANDRA__PASSWORD", user).run();
     (folder, ran)
 }
 
-#[tokio::test]
-async fn masked_columns_are_refused_unless_the_user_sees_what_is_behind_the_mask() {
-    let cluster = Cluster::start(&["--auth"]);
+pub(crate) async fn masked_columns_are_refused_unless_the_user_sees_what_is_behind_the_mask(
+    cluster: &Cluster,
+) {
     let keyspace = Keyspace::on(&cluster.access, "load_masked", ONE_COPY).await;
     keyspace.cql("CREATE TABLE t (id int PRIMARY KEY, v text MASKED WITH DEFAULT, w text)").await;
     keyspace.cql("INSERT INTO t (id, v, w) VALUES (1, 'behind', 'open')").await;
@@ -41,17 +43,17 @@ async fn masked_columns_are_refused_unless_the_user_sees_what_is_behind_the_mask
     keyspace.cql("GRANT UNMASK ON KEYSPACE load_masked TO sees").await;
     keyspace.cql("GRANT sees TO clear").await;
 
-    let (_, refused) = run(&cluster, "Reader", "t", "");
+    let (_, refused) = run(cluster, "Reader", "t", "");
     let ways =
         ["column `v` of load_masked.t is masked", "GRANT UNMASK ON load_masked.t", "{ drop = [\"v\"] }"];
     refused.code(3).says(&ways);
-    let (_, key) = run(&cluster, "Reader", "k", "transforms = [{ drop = [\"id\"] }]\n");
+    let (_, key) = run(cluster, "Reader", "k", "transforms = [{ drop = [\"id\"] }]\n");
     key.code(3).says(&["column `id` of load_masked.k is masked"]).never_says("drop = ");
-    let (folder, without) = run(&cluster, "Reader", "t", "transforms = [{ drop = [\"v\"] }]\n");
+    let (folder, without) = run(cluster, "Reader", "t", "transforms = [{ drop = [\"v\"] }]\n");
     without.code(0);
     assert!(loaded(&folder).contains("open"));
     for user in ["clear", "admin"] {
-        let (folder, ran) = run(&cluster, user, "t", "");
+        let (folder, ran) = run(cluster, user, "t", "");
         ran.code(0);
         assert!(loaded(&folder).contains("behind"), "{user}");
     }

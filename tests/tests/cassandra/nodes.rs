@@ -1,7 +1,7 @@
 //! Three nodes with two copies of each row: who is asked for what, and what becomes of a load when one of them dies.
 
 use etl_tests::bed::Process;
-use etl_tests::cassandra::Keyspace;
+use etl_tests::cassandra::{Keyspace, ONE_COPY};
 use etl_tests::cluster::Cluster;
 use etl_tests::cql_text;
 use etl_tests::customers::{Row, assert_same, rows_of};
@@ -103,6 +103,10 @@ async fn three_nodes_are_all_asked_for_what_they_have_and_one_may_die() {
     let expected = cql_text::rows_of(&load.keyspace.session, "SELECT id, v FROM t").await;
     assert_eq!(expected.len(), ROWS as usize);
 
+    let alone = Keyspace::on(&cluster.access, "load_nodes1", ONE_COPY).await;
+    alone.cql("CREATE TABLE t (id int PRIMARY KEY)").await;
+    alone.insert("INSERT INTO t (id) VALUES (?)", (0..500).map(|id| (id,))).await;
+
     owners_alone_are_asked(&load).await;
 
     let before = scans(&load).await;
@@ -119,6 +123,7 @@ async fn three_nodes_are_all_asked_for_what_they_have_and_one_may_die() {
     // Both copies must answer: the load waits until the node is back.
     load_with_a_kill(&load, &cluster, "LOCAL_QUORUM", 3, true).await;
     is_loaded(&load, &expected).await;
+    assert_eq!(alone.number("SELECT count(*) FROM t").await, 500, "a killed node comes back with its data");
     load_with_a_kill(&load, &cluster, "LOCAL_ONE", 2, false).await;
     is_loaded(&load, &expected).await;
 }

@@ -65,6 +65,21 @@ build_guests() {
   export ETL_GUESTS=$CACHE/guests
 }
 
-need_rust() { command -v cargo >/dev/null || die "no cargo: install Rust (rustup.rs), then try again"; }
+need_rust() {
+  command -v cargo >/dev/null || die "no cargo: install Rust (rustup.rs), then try again"
+  forget_other_checkouts
+}
+
+# Cargo knows what is old by the times of files and their paths within the workspace: it would take what another checkout
+# has built for this one's. Dependencies are the same for all.
+forget_other_checkouts() {
+  local built_for=$CARGO_TARGET_DIR/checkout name
+  mkdir -p "$CARGO_TARGET_DIR"
+  [ "$(cat "$built_for" 2>/dev/null || true)" != "$ROOT" ] || return 0
+  find "$ROOT" -name Cargo.toml -exec sed -n 's/^name = "\(.*\)"/\1/p' {} + | sort -u | while read -r name; do
+    rm -rf "$CARGO_TARGET_DIR"/*/.fingerprint/"$name"-????????????????
+  done
+  echo "$ROOT" >"$built_for"
+}
 
 need_cc() { command -v cc >/dev/null || apt_install "a C compiler and linker for Rust crates" gcc libc6-dev; }

@@ -329,3 +329,28 @@ fn the_readme_stays_short() {
     let lines = read("README.md").lines().count();
     assert!(lines <= 150, "README.md has {lines} lines, at most 150: move detail to docs/");
 }
+
+/// Cargo would take them for this one's where their files are newer: a test would pass, or fail, on other code.
+#[test]
+fn crates_that_another_checkout_built_are_built_again_and_dependencies_are_not() {
+    let target = tempfile::tempdir().unwrap();
+    let crates = target.path().join("debug/.fingerprint");
+    let [ours, tests, others] =
+        ["etl-0123456789abcdef", "etl-tests-0123456789abcdef", "etlx-0123456789abcdef"]
+            .map(|name| crates.join(name));
+    let prepare = || {
+        let status = Command::new("bash")
+            .args(["-c", ". tests/lib.sh && need_rust"])
+            .current_dir(root())
+            .env("CARGO_TARGET_DIR", target.path())
+            .status();
+        assert!(status.unwrap().success());
+        [&ours, &tests, &others].map(|folder| folder.exists())
+    };
+    [&ours, &tests, &others].iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
+    assert_eq!(prepare(), [false, false, true], "nobody knows who built them");
+    [&ours, &tests].iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
+    assert_eq!(prepare(), [true; 3], "this checkout did");
+    fs::write(target.path().join("checkout"), "/another/checkout\n").unwrap();
+    assert_eq!(prepare(), [false, false, true]);
+}

@@ -31,6 +31,8 @@ bench:
 stop:
 	@tests/postgres.sh stop demo
 	@tests/postgres.sh stop test
+	@tests/postgres.sh stop test-11
+	@tests/postgres.sh stop test-18
 	@tests/postgres.sh stop torture
 	@tests/cassandra.sh sweep
 	@tests/cassandra.sh stop demo

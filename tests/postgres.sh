@@ -4,18 +4,18 @@
 #
 #   tests/postgres.sh start NAME [VERSION]  start it, or say that it runs (NAME: demo, test, …), of version 11 or 18
 #                                           instead of the one that is installed
-#   tests/postgres.sh env NAME              print the variables to connect with, for eval
+#   tests/postgres.sh env NAME              print the variables to connect with, for eval; with those of NAME-11 and
+#                                           NAME-18, if they were started
 #   tests/postgres.sh stop NAME             stop it, keep its data
 #   tests/postgres.sh remove NAME           stop it and delete its data
-#   tests/postgres.sh programs VERSION      fetch version 11 or 18, and print the folder of its programs
 #
 # Those versions are fetched by Maven, 15 MB each, into the user's cache folder.
 . "$(dirname "$0")/lib.sh"
 
 action=${1:-}; name=${2:-}; asked_version=${3:-}
 case "$action:$name" in
-  start:?*|env:?*|stop:?*|remove:?*|programs:?*) ;;
-  *) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  start:?*|env:?*|stop:?*|remove:?*) ;;
+  *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 case "$name" in *[!a-z0-9-]*) die "a name has letters, digits and -: '$name'" ;; esac
 HOSTS=127.0.0.1,127.0.0.2,127.0.0.3
@@ -137,12 +137,18 @@ stop() {
   else say "PostgreSQL '$name' does not run"; fi
 }
 
-if [ "$action" = programs ]; then fetched_programs "$name"; exit; fi
+url() { echo "postgres://$SUPERUSER@127.0.0.1:$1/postgres"; }
+
 case "$action" in
   start) need_postgres; start ;;
   stop) stop ;;
   remove) stop; case "$dir" in /var/tmp/etl-postgres-*) rm -rf "$dir" ;; esac; rm -f "$STATE" ;;
   env)
     running || die "PostgreSQL '$name' does not run: tests/postgres.sh start $name"
-    echo "export PGPORT=$port ETL_TEST_POSTGRES=postgres://$SUPERUSER@127.0.0.1:$port/postgres" ;;
+    echo "export PGPORT=$port ETL_TEST_POSTGRES=$(url "$port")"
+    for version in 11 18; do
+      if [ -f "$STATE-$version" ]; then
+        echo "export ETL_TEST_POSTGRES_$version=$(url "$(sed -n 2p "$STATE-$version")")"
+      fi
+    done ;;
 esac

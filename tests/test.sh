@@ -18,9 +18,9 @@ in_background() { set -m; "$@" </dev/null & beside+=($!); set +m; }
 
 # Each part, whatever became of those before it, and of the tests.
 finish() {
-  local pid
+  local pid server
   for pid in "${beside[@]}"; do kill -- "-$pid" 2>/dev/null || true; done
-  tests/postgres.sh remove test || true
+  for server in test test-11 test-18; do tests/postgres.sh remove "$server" || true; done
   tests/cassandra.sh remove test || true
   tests/cassandra.sh sweep || true
 }
@@ -53,10 +53,10 @@ build_fuzzers() { sleep 10; nice tests/fuzz.sh build; }
 
 main() {
   need_rust; need_cc; need_postgres
-  tests/postgres.sh programs 11 >/dev/null
-  tests/postgres.sh programs 18 >/dev/null
   trap finish EXIT
   local example
+  tests/postgres.sh start test-11 11
+  tests/postgres.sh start test-18 18
   start_servers test
 
   # Those of other systems too: their licences are looked at.

@@ -20,6 +20,11 @@ impl Server {
         let url = std::env::var(VARIABLE).unwrap_or_else(|_| {
             panic!("{VARIABLE} is not set: run the tests with `make test`, or `eval \"$(tests/postgres.sh env)\"` first")
         });
+        Server::of_url(&url)
+    }
+
+    /// The server at an address.
+    pub fn of_url(url: &str) -> Server {
         let config: tokio_postgres::Config = url.parse().expect("a PostgreSQL URL");
         Server { port: config.get_ports()[0], user: config.get_user().expect("a user").into() }
     }

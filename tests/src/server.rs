@@ -1,5 +1,5 @@
 //! A PostgreSQL of the test's own: for what the shared server cannot show (passwords, TLS, a standby, a second
-//! cluster, a stop in the middle, another version). It is gone when the value is dropped.
+//! cluster, a stop in the middle). It is gone when the value is dropped.
 
 use std::fs;
 use std::net::TcpListener;
@@ -19,16 +19,9 @@ pub struct Setup {
     files: Vec<(String, String)>,
     hba: Option<String>,
     standby: bool,
-    version: Option<u32>,
 }
 
 impl Setup {
-    /// Of a version that `tests/postgres.sh` fetches, instead of the one that is installed.
-    pub fn version(mut self, version: u32) -> Setup {
-        self.version = Some(version);
-        self
-    }
-
     /// A line of `postgresql.conf`.
     pub fn setting(mut self, name: &str, value: &str) -> Setup {
         self.settings.push((name.into(), value.into()));
@@ -80,11 +73,7 @@ impl PrivateServer {
     fn start(setup: Setup) -> PrivateServer {
         let folder = tempfile::tempdir().expect("a folder");
         let account = account();
-        let programs = match setup.version {
-            None => bin(),
-            Some(version) => fetched(version, folder.path(), account),
-        };
-        let mut server = PrivateServer { port: 0, folder, account, programs };
+        let mut server = PrivateServer { port: 0, folder, account, programs: bin() };
         server.own(server.folder.path());
         let initdb =
             ["-D", &server.data(), "-U", "etl", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
@@ -244,23 +233,6 @@ fn account() -> Option<Account> {
         })
     };
     (id(&["-u"]) == 0).then(|| Account { user: id(&["-u", "postgres"]), group: id(&["-g", "postgres"]) })
-}
-
-/// The folder of a fetched version's programs: as root a copy, because the account cannot look into root's cache.
-fn fetched(version: u32, folder: &Path, account: Option<Account>) -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("postgres.sh");
-    let output = Command::new(&script).args(["programs", &version.to_string()]).output();
-    let output = output.expect("tests/postgres.sh can be started");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "tests/postgres.sh programs {version} failed:\n{said}");
-    let programs = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    if account.is_none() {
-        return programs;
-    }
-    let whole = programs.parent().expect("a folder around the programs");
-    let status = Command::new("cp").arg("-r").args([whole, &folder.join("programs")]).status();
-    assert!(status.expect("cp can be started").success(), "{} cannot be copied", whole.display());
-    folder.join("programs/bin")
 }
 
 /// The folder of PostgreSQL's server tools: on the path (where links lead to), else Debian's newest.

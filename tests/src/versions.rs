@@ -1,9 +1,6 @@
-//! Servers of the oldest and of the newest PostgreSQL that etl is tried with, shared by the tests of one program.
-
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+//! Servers of the oldest and of the newest PostgreSQL that etl is tried with, shared by all tests.
 
 use crate::postgres::Server;
-use crate::server::{PrivateServer, Setup};
 
 /// A version beside the one that is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,36 +23,35 @@ impl Version {
         }
     }
 
-    /// A server of this version: one for all tests that run at the same time, gone with the last of them.
-    pub fn server(self) -> Arc<PrivateServer> {
-        static RUNNING: [Mutex<Weak<PrivateServer>>; 2] = [Mutex::new(Weak::new()), Mutex::new(Weak::new())];
-        // A test that failed while it started one left none.
-        let mut running = RUNNING[self as usize].lock().unwrap_or_else(PoisonError::into_inner);
-        running.upgrade().unwrap_or_else(|| {
-            let server = Arc::new(Setup::default().version(self.number()).start());
-            *running = Arc::downgrade(&server);
-            server
-        })
+    /// The server of this version. Panics with what to do when there is none: a test is never skipped.
+    pub fn server(self) -> Server {
+        let number = self.number();
+        let variable = format!("ETL_TEST_POSTGRES_{number}");
+        let url = std::env::var(&variable).unwrap_or_else(|_| {
+            panic!(
+                "{variable} is not set: run the tests with `make test`, or `tests/postgres.sh start test-{number} {number}` \
+                 and `eval \"$(tests/postgres.sh env test)\"` first"
+            )
+        });
+        Server::of_url(&url)
     }
 }
 
-/// A server that a test runs on, and what keeps it there.
+/// A server that a test runs on.
 #[derive(Debug)]
 pub struct Tried {
     /// Where it is.
     pub server: Server,
     /// `None`: the one that is installed.
     pub version: Option<Version>,
-    _running: Option<Arc<PrivateServer>>,
 }
 
 impl Tried {
     /// The installed version, then the others.
     pub fn all() -> impl Iterator<Item = Tried> {
-        let installed = || Tried { server: Server::of_the_test_run(), version: None, _running: None };
-        std::iter::once_with(installed).chain(Version::ALL.into_iter().map(|version| {
-            let running = version.server();
-            Tried { server: running.server(), version: Some(version), _running: Some(running) }
-        }))
+        let installed = || Tried { server: Server::of_the_test_run(), version: None };
+        let others = Version::ALL.into_iter();
+        std::iter::once_with(installed)
+            .chain(others.map(|version| Tried { server: version.server(), version: Some(version) }))
     }
 }

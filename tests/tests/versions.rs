@@ -13,8 +13,7 @@ use etl_tests::versions::Version;
 #[tokio::test]
 async fn a_load_through_a_module_is_exact_and_done_once() {
     for version in Version::ALL {
-        let server = version.server();
-        let bed = Bed::on(server.server(), "exact").await;
+        let bed = Bed::on(version.server(), "exact").await;
         let customers = customers::csv_with_rejects(5000, 10, 1000);
         bed.sql(customers::TABLE).await;
         bed.sql(&customers.constraint).await;
@@ -61,8 +60,7 @@ async fn exactly_the_refused_rows_are_found_each_with_its_reason() {
         let _ = csv.write_str(&row);
     }
     for version in Version::ALL {
-        let server = version.server();
-        let bed = Bed::on(server.server(), "refused").await;
+        let bed = Bed::on(version.server(), "refused").await;
         bed.sql(REFUSING).await;
         bed.folder.write("data.csv", &csv);
         bed.recipe(
@@ -98,8 +96,7 @@ async fn a_row_of_standard_input_is_found_even_if_the_server_names_another() {
         csv + &format!("{},\"one\ntwo\"\n", if id == 15 { 3 } else { id })
     });
     for version in Version::ALL {
-        let server = version.server();
-        let bed = Bed::on(server.server(), "named").await;
+        let bed = Bed::on(version.server(), "named").await;
         bed.sql("CREATE TABLE public.t (id int PRIMARY KEY, note text)").await;
         let rows = bed.folder.write("rows", &rows);
         bed.recipe("[run]\nmax_rejects = 9\n[[tables]]\nfrom = \"-\"\ninto = \"public.t\"\n");
@@ -113,8 +110,7 @@ async fn a_row_of_standard_input_is_found_even_if_the_server_names_another() {
 #[tokio::test]
 async fn corrected_rows_are_loaded_once() {
     for version in Version::ALL {
-        let server = version.server();
-        let bed = Bed::on(server.server(), "corrected").await;
+        let bed = Bed::on(version.server(), "corrected").await;
         bed.sql("CREATE TABLE public.t (id int PRIMARY KEY, day date)").await;
         bed.folder.write("data.csv", "id,day\n1,2024-02-29\n2,2024-02-30\n3,\n");
         bed.recipe("[run]\nmax_rejects = 5\n[[tables]]\nfrom = \"data.csv\"\ninto = \"public.t\"\n");
@@ -135,8 +131,7 @@ async fn a_killed_load_continues_without_a_row_lost_or_doubled() {
     let mut random = Random::of_the_test_run();
     let file = customers::csv(8000);
     for version in Version::ALL {
-        let server = version.server();
-        let bed = Bed::on(server.server(), "killed").await;
+        let bed = Bed::on(version.server(), "killed").await;
         bed.sql(customers::TABLE).await;
         bed.slow_down(30).await;
         let gate = Gate::close(&bed, "customers").await;
@@ -168,8 +163,7 @@ async fn keys_that_are_there_are_overwritten_or_skipped() {
         ("skip", "1 a,2 old,3 c,4 d,9 far", "7 rows read: 3 loaded, 4 skipped\n"),
     ] {
         for version in Version::ALL {
-            let server = version.server();
-            let bed = Bed::on(server.server(), "keys").await;
+            let bed = Bed::on(version.server(), "keys").await;
             bed.sql("CREATE TABLE public.t (id int PRIMARY KEY, v text)").await;
             bed.sql("INSERT INTO public.t VALUES (2, 'old'), (9, 'far')").await;
             bed.folder.write("data.csv", "id,v\n1,a\n2,b\n3,c\n1,again\n2,again\n1,last\n4,d\n");
@@ -212,8 +206,7 @@ async fn a_table_is_made_with_a_column_of_every_type_and_emptied_once() {
     let cells: Vec<&str> = types.iter().map(|(_, text, _)| *text).collect();
     let columns: Vec<String> = types.iter().enumerate().map(column).collect();
     for version in Version::ALL {
-        let server = version.server();
-        let bed = Bed::on(server.server(), "types").await;
+        let bed = Bed::on(version.server(), "types").await;
         bed.folder.write("data.csv", format!("{}\n{}\n", header.join(","), cells.join(",")));
         bed.recipe(&format!(
             "[[tables]]\nfrom = \"data.csv\"\ninto = \"public.made\"\ncreate = \"if-missing\"\n\

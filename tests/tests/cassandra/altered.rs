@@ -43,6 +43,24 @@ async fn a_column_that_is_read_and_dropped_in_the_middle_stops_the_run() {
     load.bed.run().code(9).says(&["`v`", "--fresh"]);
 }
 
+/// Its pages look as they should, and have no value that was there before.
+#[tokio::test]
+async fn a_column_that_is_dropped_and_added_again_in_the_middle_stops_the_run() {
+    let load = Load::new("readded_column").await;
+    let insert = "INSERT INTO t (id, v) VALUES (?, ?)";
+    let (gate, etl) = half_way(&load, "(id int PRIMARY KEY, v text)", "(id int, v text)", insert).await;
+    load.keyspace.cql("ALTER TABLE t DROP v").await;
+    load.keyspace.cql("ALTER TABLE t ADD v text").await;
+    gate.open(i64::MAX).await;
+    etl.finish().await.code(9).says(&["altered", "--fresh"]);
+    no_wrong_row(&load, "v LIKE 'v' || id || ' x%'").await;
+    load.bed.run().code(9).says(&["`v`", "--fresh"]);
+    // A load that begins with it loads what is there.
+    load.bed.sql("TRUNCATE t").await;
+    load.bed.etl(["--fresh", "--yes"]).run().code(0);
+    assert_eq!(load.bed.number("SELECT count(*) FROM t WHERE v IS NULL").await, i64::from(ROWS));
+}
+
 #[tokio::test]
 async fn a_column_that_is_added_in_the_middle_is_of_no_interest() {
     let load = Load::new("added_column").await;

@@ -1,11 +1,14 @@
 //! What a cluster's own tables say about a table: its columns, its key, its types, whether it can be read at all.
 //! Must not know rows.
 //!
-//! Source: `system_schema.{tables,columns,types,views}` of Apache Cassandra 3.0 and later, which ScyllaDB has too.
+//! Source: `system_schema.{tables,columns,dropped_columns,types,views}` of Apache Cassandra 3.0 and later, which ScyllaDB has too.
+
+use std::collections::HashMap;
 
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::serialize::row::SerializeRow;
+use scylla::value::CqlTimestamp;
 use uuid::Uuid;
 
 use super::Error;
@@ -31,6 +34,8 @@ pub struct Column {
     pub kind: Kind,
     /// Of its values.
     pub ty: CqlType,
+    /// When one of its name was dropped last, in milliseconds since 1970: what was written before is not seen any more.
+    pub dropped: Option<i64>,
 }
 
 /// A column's part in its table.
@@ -74,6 +79,9 @@ const MAX_COLUMNS: usize = 1600;
 /// The id of a table, by keyspace and name.
 pub(super) const ID: &str = "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
 
+/// Columns of a table that were dropped, with the last time. One that was added again is there as well.
+pub(super) const DROPPED: &str = "SELECT column_name, dropped_time FROM system_schema.dropped_columns WHERE keyspace_name = ? AND table_name = ?";
+
 /// Asks the cluster about a table.
 pub async fn describe(session: &Session, name: &TableName) -> Result<Description, Error> {
     let table = "SELECT id, flags FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
@@ -89,6 +97,9 @@ pub async fn describe(session: &Session, name: &TableName) -> Result<Description
         .into_iter()
         .map(|(name, names, types)| (name, names.into_iter().zip(types).collect()))
         .collect();
+    // Before the columns: who reads a page compares with it.
+    let dropped: Vec<(String, CqlTimestamp)> = rows(session, DROPPED, (&name.keyspace, &name.table)).await?;
+    let dropped: HashMap<String, i64> = dropped.into_iter().map(|(name, time)| (name, time.0)).collect();
     let columns = "SELECT column_name, kind, position, clustering_order, type \
                    FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?";
     let mut found: Vec<(String, String, i32, String, String)> =
@@ -104,7 +115,8 @@ pub async fn describe(session: &Session, name: &TableName) -> Result<Description
             column: column.clone(),
             source,
         })?;
-        Ok(Column { name: column, kind: self::kind(&kind, &descending), ty })
+        let dropped = dropped.get(&column).copied();
+        Ok(Column { name: column, kind: self::kind(&kind, &descending), ty, dropped })
     });
     Ok(Description { id, columns: columns.collect::<Result<_, Error>>()? })
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use scylla::client::session::Session;
 use scylla::deserialize::row::ColumnIterator;
 use scylla::frame::response::result::ColumnSpec;
-use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::response::PagingState;
 use scylla::response::query_result::QueryRowsResult;
 use tokio::runtime::Handle;
@@ -21,7 +20,7 @@ use super::Error;
 use super::bound::Bound;
 use super::cluster::Prepared;
 use super::key;
-use super::nodes::{Turn, candidates};
+use super::nodes::{Turn, candidates, only};
 use super::page::Page;
 use super::page_size::PageSize;
 use super::reason::Reason;
@@ -204,9 +203,7 @@ impl Fetch {
         let mut state = PagingState::start();
         loop {
             prepared.statement.set_page_size(self.size.rows(self.rows_left));
-            let node = self.turn.node().map(|node| NodeIdentifier::Node(Arc::clone(node)));
-            let policy = node.map(|node| SingleTargetLoadBalancingPolicy::new(node, None));
-            prepared.statement.set_load_balancing_policy(policy);
+            prepared.statement.set_load_balancing_policy(self.turn.node().map(only));
             match self.page(&prepared, &values, state, step.statement).await? {
                 Then::Done => return Ok(true),
                 Then::More(next) => state = next,
@@ -227,6 +224,10 @@ impl Fetch {
         let (answer, next) = session.execute_single_page(&prepared.statement, values, state).await?;
         let rows = answer.into_rows_result().map_err(|_| Error::BrokenPage)?;
         if !same_columns(&prepared.columns, &rows) {
+            return Err(Error::Changed { table: self.table.key().into() }.into());
+        }
+        // Of the node that answered, and behind its answer: it tells of a change before it reads by it.
+        if rows.rows_num() > 0 && self.table.has_lost_columns(&self.selection, self.turn.node()).await? {
             return Err(Error::Changed { table: self.table.key().into() }.into());
         }
         let wanted = match kind {

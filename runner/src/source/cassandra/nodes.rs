@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use scylla::cluster::{ClusterState, Node};
 use scylla::frame::response::result::TableSpec;
+use scylla::policies::load_balancing::{
+    LoadBalancingPolicy, NodeIdentifier, SingleTargetLoadBalancingPolicy,
+};
 use scylla::routing::Token;
 use uuid::Uuid;
 
@@ -28,6 +31,11 @@ pub(super) struct Turn {
     /// The datacenter that is read from.
     home: String,
     asked: usize,
+}
+
+/// This node and no other.
+pub(super) fn only(node: &Arc<Node>) -> Arc<dyn LoadBalancingPolicy> {
+    SingleTargetLoadBalancingPolicy::new(NodeIdentifier::Node(Arc::clone(node)), None)
 }
 
 impl Turn {

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use scylla::cluster::Node;
+use scylla::value::CqlTimestamp;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -11,9 +13,10 @@ use super::Error;
 use super::cluster::Cluster;
 use super::cql_type::{CqlType, Native};
 use super::decode::Decoder;
-use super::describe::{Column, Description, ID, Kind, describe, of_keyspace};
+use super::describe::{Column, DROPPED, Description, ID, Kind, describe, of_keyspace};
 use super::masks;
 use super::name::TableName;
+use super::nodes::only;
 use super::options::Options;
 use super::retry::Failure;
 use super::ring::{Ring, ring};
@@ -164,6 +167,29 @@ impl Table {
         Ok(id == Some((self.description.id,)))
     }
 
+    /// Whether `node` knows of a column asked for by `selection` that was dropped since the table was planned, and perhaps
+    /// added again: then rows have no values of it, in pages that look as they should.
+    pub(super) async fn has_lost_columns(
+        &self,
+        selection: &Selection,
+        node: Option<&Arc<Node>>,
+    ) -> Result<bool, Failure> {
+        let mut prepared = self.cluster.prepared(DROPPED).await?;
+        prepared.statement.set_load_balancing_policy(node.map(only));
+        let name = (&self.name.keyspace, &self.name.table);
+        let answer = self.cluster.client.session.execute_unpaged(&prepared.statement, name).await?;
+        let rows = answer.into_rows_result().map_err(|_| Error::BrokenPage)?;
+        for row in rows.rows::<(&str, CqlTimestamp)>().map_err(|_| Error::BrokenPage)? {
+            let (name, time) = row.map_err(|_| Error::BrokenPage)?;
+            let is_read = selection.select.list().iter().any(|listed| listed.column() == name);
+            let planned = self.description.columns.iter().find(|column| column.name == name);
+            if is_read && planned.and_then(|column| column.dropped) != Some(time.0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What is told of it where the server refuses to read on: it was altered as far as `selection` goes, or has gone.
     /// None if it is as it was, or that cannot be said.
     pub(super) async fn became(&self, selection: &Selection) -> Option<Error> {
@@ -184,7 +210,7 @@ impl Table {
         let columns = self.description.columns.iter().enumerate();
         let read = columns.filter(|(at, column)| column.is_key() || wanted.contains(at));
         let types: serde_json::Map<String, serde_json::Value> =
-            read.map(|(_, column)| (column.name.clone(), column.ty.shape().into())).collect();
+            read.map(|(_, column)| (column.name.clone(), shape(column).into())).collect();
         json!({"cluster": self.cluster.name(), "id": self.description.id.to_string(), "columns": types})
             .to_string()
     }
@@ -255,6 +281,15 @@ impl Table {
         }
         let is_key = self.description.columns.iter().any(|known| known.name == column && known.is_key());
         Err(Error::Masked { table: self.key.clone(), column: column.to_owned(), is_key })
+    }
+}
+
+/// What values a column has: of its type, and of those only what was written since one of its name was dropped.
+fn shape(column: &Column) -> String {
+    let shape = column.ty.shape();
+    match column.dropped {
+        Some(time) => format!("{shape}, dropped {time}"),
+        None => shape,
     }
 }
 

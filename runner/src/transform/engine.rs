@@ -146,7 +146,11 @@ fn private_folder(dir: &Path) -> Result<(), String> {
     let folder = fs::metadata(dir).map_err(text)?;
     let probe = dir.join(format!(".probe-{}-{:?}", std::process::id(), std::thread::current().id()));
     let file = fs::File::create(&probe).and_then(|f| f.metadata());
-    fs::remove_file(&probe).map_err(text)?;
+    match fs::remove_file(&probe) {
+        // wasmtime tidies the folder behind our back, of what it does not know.
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(text(error)),
+        _ => {}
+    }
     if folder.uid() != file.map_err(text)?.uid() {
         return Err("the folder belongs to somebody else".into());
     }
@@ -189,6 +193,8 @@ impl Drop for Ticker {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[test]
@@ -209,6 +215,25 @@ mod tests {
         fs::set_permissions(&inside, fs::Permissions::from_mode(0o777)).unwrap();
         assert!(private_folder(&inside).unwrap_err().contains("others may write"));
         assert_eq!(fs::read_dir(&inside).unwrap().count(), 0, "the probe is left behind");
+    }
+
+    #[test]
+    fn a_cache_folder_that_somebody_tidies_meanwhile_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    for file in fs::read_dir(folder.path()).unwrap().flatten() {
+                        let _ = fs::remove_file(file.path());
+                    }
+                }
+            });
+            let refused: Vec<String> =
+                (0..2000).filter_map(|_| private_folder(folder.path()).err()).collect();
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(refused, [""; 0]);
+        });
     }
 
     #[test]
